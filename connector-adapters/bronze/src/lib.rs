@@ -1,0 +1,1 @@
+//! Bronze sinks: JSONL and Parquet with an exclusive, fenced commit log.

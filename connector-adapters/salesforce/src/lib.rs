@@ -1,0 +1,1 @@
+//! Salesforce: the REST query door.

@@ -1,0 +1,1 @@
+//! The contract and the mechanism: what a connector author depends on.

@@ -1,0 +1,1 @@
+//! Fake vendors, faults, a manual clock: what a connector is tested with.
