@@ -1,0 +1,233 @@
+//! What the host lends to every call: whose connection it is, the clock, the way to stop.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Clock, ConnectionName, Network, RunId, SystemClock, TenantId,
+    resilience::Resilience,
+    secret::{MemoryTokens, TokenStore},
+};
+
+/// An immutable value, passed first to every operation; a clone is cheap.
+///
+/// ```
+/// use connector_sdk::{Context, Network};
+/// let cx = Context::builder("acme", "acme-crm").network(Network::loopback()).build();
+/// assert_eq!(cx.tenant().as_str(), "acme");
+/// assert!(!cx.is_stopping());
+/// ```
+#[derive(Clone)]
+pub struct Context(Arc<Inner>);
+
+struct Inner {
+    tenant: TenantId,
+    connection: ConnectionName,
+    run: Option<RunId>,
+    clock: Arc<dyn Clock>,
+    network: Network,
+    resilience: Resilience,
+    tokens: Arc<dyn TokenStore>,
+    counters: Arc<Counters>,
+    stop: CancellationToken,
+    seed: u64,
+}
+
+impl Context {
+    /// A context for a tenant's connection, with the machine's clock, tokens in memory and the defaults.
+    pub fn builder(tenant: impl Into<TenantId>, connection: impl Into<ConnectionName>) -> ContextBuilder {
+        ContextBuilder(Inner {
+            tenant: tenant.into(),
+            connection: connection.into(),
+            run: None,
+            clock: SystemClock::shared(),
+            network: Network::default(),
+            resilience: Resilience::default(),
+            tokens: Arc::new(MemoryTokens::default()),
+            counters: Arc::default(),
+            stop: CancellationToken::new(),
+            seed: 0,
+        })
+    }
+
+    /// Whose data it is.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.0.tenant
+    }
+
+    /// Which of the tenant's connections.
+    #[must_use]
+    pub fn connection(&self) -> &ConnectionName {
+        &self.0.connection
+    }
+
+    /// The run, while one is going on.
+    #[must_use]
+    pub fn run(&self) -> Option<&RunId> {
+        self.0.run.as_ref()
+    }
+
+    /// The clock to read and to wait on.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    /// Where the connection may go.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    /// How failures of the outside system are met.
+    #[must_use]
+    pub fn resilience(&self) -> &Resilience {
+        &self.0.resilience
+    }
+
+    /// Where rotated credentials are kept.
+    #[must_use]
+    pub fn tokens(&self) -> &Arc<dyn TokenStore> {
+        &self.0.tokens
+    }
+
+    /// What has been done so far, counted.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.0.counters
+    }
+
+    /// Ends when the host wants the work to stop.
+    #[must_use]
+    pub fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    /// Whether the host wants the work to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.stop.is_cancelled()
+    }
+
+    /// Where random sequences (jitter) start, so that a test repeats; 0: a new one each time.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.0.seed
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("tenant", &self.0.tenant)
+            .field("connection", &self.0.connection)
+            .field("run", &self.0.run)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`Context`].
+#[derive(Debug)]
+#[must_use]
+pub struct ContextBuilder(Inner);
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.tenant, self.connection)
+    }
+}
+
+impl ContextBuilder {
+    /// Names the run.
+    pub fn run(mut self, run: RunId) -> Self {
+        self.0.run = Some(run);
+        self
+    }
+
+    /// Takes the time from this clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.0.clock = clock;
+        self
+    }
+
+    /// Says where the connection may go.
+    pub fn network(mut self, network: Network) -> Self {
+        self.0.network = network;
+        self
+    }
+
+    /// Sets the defaults of the resilience stack.
+    pub fn resilience(mut self, resilience: Resilience) -> Self {
+        self.0.resilience = resilience;
+        self
+    }
+
+    /// Keeps rotated credentials here.
+    pub fn tokens(mut self, tokens: Arc<dyn TokenStore>) -> Self {
+        self.0.tokens = tokens;
+        self
+    }
+
+    /// Counts here.
+    pub fn counters(mut self, counters: Arc<Counters>) -> Self {
+        self.0.counters = counters;
+        self
+    }
+
+    /// Stops when this token is cancelled.
+    pub fn stop(mut self, stop: CancellationToken) -> Self {
+        self.0.stop = stop;
+        self
+    }
+
+    /// Starts random sequences here, so that a test repeats.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.0.seed = seed;
+        self
+    }
+
+    /// The context.
+    #[must_use]
+    pub fn build(self) -> Context {
+        Context(Arc::new(self.0))
+    }
+}
+
+/// What the layers count; read by the run's report and by a progress bar.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Requests sent, each attempt once.
+    pub requests: AtomicU64,
+    /// Attempts after the first.
+    pub retries: AtomicU64,
+    /// Bytes of bodies received, as sent over the wire where that is known.
+    pub received_bytes: AtomicU64,
+    /// Tokens fetched or refreshed.
+    pub token_refreshes: AtomicU64,
+    /// Answers with status 429, or what the vendor uses for it.
+    pub throttled: AtomicU64,
+    /// Milliseconds spent waiting between attempts.
+    pub waited_millis: AtomicU64,
+}
+
+impl Counters {
+    /// Adds to one of the counters.
+    pub fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Reads one of the counters.
+    #[must_use]
+    pub fn get(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+}

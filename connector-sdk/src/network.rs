@@ -1,0 +1,118 @@
+//! Where a connection may go: what the transport lets through besides public addresses over TLS.
+
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// The `network:` section of a template.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Network {
+    /// Address ranges that are let through though they are private, loopback or link-local.
+    pub allow: Vec<AddressRange>,
+    /// Hosts that the connector may reach besides the vendor's own.
+    pub allow_hosts: Vec<String>,
+    /// Lets plain `http` URLs through. For tests and private networks only: credentials go in the clear.
+    pub allow_http: bool,
+    /// A PEM file with certificates of authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The proxy to go through, as a URL.
+    pub proxy: Option<String>,
+}
+
+impl Network {
+    /// Whether an allowed range holds the address.
+    #[must_use]
+    pub fn allows(&self, address: IpAddr) -> bool {
+        self.allow.iter().any(|range| range.contains(address))
+    }
+
+    /// Loopback over plain http: for examples and tests against a fake vendor.
+    #[must_use]
+    pub fn loopback() -> Self {
+        Self {
+            allow: vec![AddressRange { base: IpAddr::from([127, 0, 0, 0]), prefix: 8 }],
+            allow_http: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// A range of addresses in CIDR notation, such as `10.0.0.0/8` or `fd00::/8`.
+///
+/// ```
+/// use connector_sdk::network::AddressRange;
+/// let range: AddressRange = "10.0.0.0/8".parse().unwrap();
+/// assert!(range.contains("10.200.0.1".parse().unwrap()));
+/// assert!(!range.contains("11.0.0.1".parse().unwrap()));
+/// assert!("10.0.0.0/33".parse::<AddressRange>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressRange {
+    base: IpAddr,
+    prefix: u8,
+}
+
+impl AddressRange {
+    /// Whether the range holds the address. An IPv4 address mapped into IPv6 counts as IPv4.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.base, address.to_canonical()) {
+            (IpAddr::V4(base), IpAddr::V4(address)) => {
+                let shift = 32 - u32::from(self.prefix);
+                u64::from(base.to_bits()) >> shift == u64::from(address.to_bits()) >> shift
+            }
+            (IpAddr::V6(base), IpAddr::V6(address)) => {
+                let shift = 128 - u32::from(self.prefix);
+                base.to_bits().checked_shr(shift) == address.to_bits().checked_shr(shift)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The text is no address range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no address range such as 10.0.0.0/8")]
+pub struct InvalidAddressRange(String);
+
+impl FromStr for AddressRange {
+    type Err = InvalidAddressRange;
+    fn from_str(text: &str) -> Result<Self, InvalidAddressRange> {
+        let invalid = || InvalidAddressRange(text.to_owned());
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+        let base: IpAddr = address.parse().map_err(|_| invalid())?;
+        let widest = if base.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(widest), |p| p.parse::<u8>().map_err(|_| invalid()))?;
+        if prefix > widest { Err(invalid()) } else { Ok(Self { base, prefix }) }
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.base, self.prefix)
+    }
+}
+
+impl Serialize for AddressRange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for AddressRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for AddressRange {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "AddressRange".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "examples": ["10.0.0.0/8", "fd00::/8"] })
+    }
+}

@@ -1,0 +1,257 @@
+//! A batch: the page a vendor sent, and where the records lie in it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Span;
+use crate::StreamId;
+
+/// What a record says about its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    /// It is, or has become, this.
+    Upsert = 1,
+    /// It is gone. The record may be null.
+    Delete = 2,
+    /// It was seen by a full read.
+    Snapshot = 3,
+    /// Everything read before of this partition is void.
+    Reset = 4,
+}
+
+impl Operation {
+    /// As the envelope writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Upsert => "upsert",
+            Self::Delete => "delete",
+            Self::Snapshot => "snapshot",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Records of one stream, as spans of the page they came in.
+///
+/// Cloning shares the page. Key objects are small and stand, already composed, in an arena of the batch.
+#[derive(Clone)]
+pub struct Batch {
+    pub(super) stream: StreamId,
+    pub(super) page: Bytes,
+    pub(super) keys: Vec<u8>,
+    pub(super) rows: Vec<Row>,
+}
+
+/// Where one record's parts are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row {
+    pub(super) record: Span,
+    pub(super) cursor: Span,
+    /// Span of the arena of keys.
+    pub(super) key: Span,
+    /// Milliseconds UTC.
+    pub(super) source_timestamp: Option<i64>,
+    pub(super) operation: Operation,
+}
+
+/// One record of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordView<'a> {
+    /// What it says about its key.
+    pub operation: Operation,
+    /// The vendor's JSON, unchanged; none for a delete or reset without a body.
+    pub record: Option<&'a [u8]>,
+    /// The key as a JSON object of the key fields; none where the stream has no key.
+    pub key: Option<&'a [u8]>,
+    /// The cursor as the vendor's JSON value.
+    pub cursor: Option<&'a [u8]>,
+    /// When the vendor says it changed, in milliseconds UTC.
+    pub source_timestamp: Option<i64>,
+}
+
+impl Batch {
+    /// The stream it belongs to.
+    #[must_use]
+    pub fn stream(&self) -> &StreamId {
+        &self.stream
+    }
+
+    /// How many records.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no record in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The page that the records lie in. A columnar sink shares it instead of copying.
+    #[must_use]
+    pub fn page(&self) -> &Bytes {
+        &self.page
+    }
+
+    /// The place of record `index` in [`Batch::page`], in bytes; none for a record without a body.
+    #[must_use]
+    pub fn record_span(&self, index: usize) -> Option<std::ops::Range<usize>> {
+        self.rows.get(index).and_then(|row| row.record.range())
+    }
+
+    /// What it holds on to, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.page.len() + self.keys.capacity() + self.rows.capacity() * size_of::<Row>()
+    }
+
+    /// Record `index`.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<RecordView<'_>> {
+        self.rows.get(index).map(|row| self.view(row))
+    }
+
+    /// The records, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = RecordView<'_>> {
+        self.rows.iter().map(|row| self.view(row))
+    }
+
+    /// Keeps the records for which `keep` says so, with their place in the batch before.
+    pub fn retain(&mut self, mut keep: impl FnMut(RecordView<'_>) -> bool) {
+        let Self { page, keys, rows, .. } = self;
+        rows.retain(|row| keep(view(page, keys, row)));
+    }
+
+    /// Sets the operation of every record to `operation` where it was [`Operation::Upsert`]: for a full read.
+    #[must_use]
+    pub fn into_snapshot(mut self) -> Self {
+        for row in &mut self.rows {
+            if row.operation == Operation::Upsert {
+                row.operation = Operation::Snapshot;
+            }
+        }
+        self
+    }
+
+    fn view(&self, row: &Row) -> RecordView<'_> {
+        view(&self.page, &self.keys, row)
+    }
+}
+
+fn view<'a>(page: &'a [u8], keys: &'a [u8], row: &Row) -> RecordView<'a> {
+    RecordView {
+        operation: row.operation,
+        record: row.record.of(page),
+        key: row.key.of(keys),
+        cursor: row.cursor.of(page),
+        source_timestamp: row.source_timestamp,
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Records are personal data: their number is enough.
+        f.debug_struct("Batch")
+            .field("stream", &self.stream)
+            .field("records", &self.rows.len())
+            .field("page_bytes", &self.page.len())
+            .finish()
+    }
+}
+
+/// Composes a batch from records that do not lie in one page: rows of a CSV, mails, events.
+///
+/// The record's bytes must be one valid JSON value, the key's a JSON object; this is the author's promise,
+/// which the sinks rely on.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    stream: StreamId,
+    page: Vec<u8>,
+    keys: Vec<u8>,
+    rows: Vec<Row>,
+}
+
+impl BatchBuilder {
+    /// A batch of that stream, empty.
+    #[must_use]
+    pub fn new(stream: StreamId) -> Self {
+        Self { stream, page: Vec::new(), keys: Vec::new(), rows: Vec::new() }
+    }
+
+    /// Adds a record that is, or has become, this. The cursor is a JSON value.
+    pub fn upsert(&mut self, key: &[u8], record: &[u8], cursor: Option<&[u8]>) {
+        self.push(RecordView {
+            operation: Operation::Upsert,
+            record: Some(record),
+            key: Some(key),
+            cursor,
+            source_timestamp: None,
+        });
+    }
+
+    /// Adds the fact that a record is gone.
+    pub fn delete(&mut self, key: &[u8], cursor: Option<&[u8]>) {
+        self.push(RecordView {
+            operation: Operation::Delete,
+            record: None,
+            key: Some(key),
+            cursor,
+            source_timestamp: None,
+        });
+    }
+
+    /// Adds a record with all its parts.
+    pub fn push(&mut self, record: RecordView<'_>) {
+        let row = Row {
+            record: append(&mut self.page, record.record),
+            cursor: append(&mut self.page, record.cursor),
+            key: append(&mut self.keys, record.key),
+            source_timestamp: record.source_timestamp,
+            operation: record.operation,
+        };
+        self.rows.push(row);
+    }
+
+    /// Bytes taken in so far; start a new batch at a few MiB.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.page.len()
+    }
+
+    /// Records taken in so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether nothing was taken in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The batch.
+    #[must_use]
+    pub fn build(self) -> Batch {
+        Batch { stream: self.stream, page: self.page.into(), keys: self.keys, rows: self.rows }
+    }
+}
+
+fn append(arena: &mut Vec<u8>, bytes: Option<&[u8]>) -> Span {
+    let Some(bytes) = bytes else { return Span::NONE };
+    let start = arena.len();
+    arena.extend_from_slice(bytes);
+    Span::new(start, arena.len())
+}

@@ -1,0 +1,47 @@
+//! How failures of the outside system are met: policies, as data and pure functions.
+//!
+//! No I/O and no tower here, so that a connector without HTTP (email) uses the same ones, and so that
+//! tests drive them a million times without waiting.
+
+use std::time::Duration;
+
+
+/// The `resilience:` settings of a connection. See the table of defaults in ARCHITECTURE.md.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Resilience {
+    /// How often a request is tried in all.
+    pub max_attempts: u32,
+    /// The first wait between attempts; full jitter, doubling.
+    pub base_delay: Duration,
+    /// The longest wait between attempts that we choose ourselves.
+    pub max_delay: Duration,
+    /// The limit of one attempt.
+    pub attempt_timeout: Duration,
+    /// The limit of connecting.
+    pub connect_timeout: Duration,
+    /// The longest silence within a body.
+    pub idle_timeout: Duration,
+    /// The limit of an operation: all attempts and waits.
+    pub deadline: Duration,
+    /// The largest body, in bytes, as sent.
+    pub max_body: u64,
+    /// The largest body, in bytes, decompressed.
+    pub max_decompressed_body: u64,
+}
+
+impl Default for Resilience {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            base_delay: Duration::from_millis(100),
+            max_delay: Duration::from_secs(20),
+            attempt_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(30),
+            deadline: Duration::from_secs(300),
+            max_body: 64 << 20,
+            max_decompressed_body: 256 << 20,
+        }
+    }
+}
