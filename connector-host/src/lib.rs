@@ -1,1 +1,13 @@
-//! What a host service embeds: the run engine, the registries and the lifecycle of connections.
+//! What a host service embeds: the run engine, the registries, templates and preflight.
+//!
+//! A host registers the connectors it wants by hand ([`Connectors`]), opens a [`registry`], and runs
+//! connections ([`run::run`]). It knows no adapter.
+
+pub mod connectors;
+pub mod registry;
+pub mod report;
+pub mod run;
+
+pub use connectors::Connectors;
+pub use registry::Registry;
+pub use report::RunReport;
