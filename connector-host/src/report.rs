@@ -1,5 +1,7 @@
 //! What a run says about itself: the run document of the interface, and its receipt.
 
+use std::sync::Arc;
+
 use connector_sdk::{ConnectionName, ConnectorId, Error, PartitionId, RunId, StreamId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -27,7 +29,7 @@ pub struct RunReport {
     /// Where the receipt lies, relative to the Bronze folder; none where none was written.
     pub receipt: Option<String>,
     /// What ended the run, where something did.
-    pub error: Option<Error>,
+    pub error: Option<Arc<Error>>,
 }
 
 /// How a run or a stream ended.
@@ -86,7 +88,7 @@ pub struct StreamReport {
     /// Count and hash of the records made durable.
     pub tally: connector_sdk::record::Tally,
     /// What ended it, where something did.
-    pub error: Option<Error>,
+    pub error: Option<Arc<Error>>,
 }
 
 impl StreamReport {
@@ -116,7 +118,7 @@ pub struct PartitionReport {
     /// Which partition.
     pub partition: PartitionId,
     /// Why.
-    pub error: std::sync::Arc<Error>,
+    pub error: Arc<Error>,
 }
 
 impl Serialize for PartitionReport {

@@ -73,9 +73,11 @@ pub trait Read: Send + Sync {
 #[non_exhaustive]
 pub struct Plan {
     /// The stream's own state from now on (a watermark, the windows still to read). The host persists it
-    /// before it reads, and forgets the completed partitions that the plan does not name: they are
-    /// folded into this state. None: everything stays as it is.
+    /// before it reads, and counts a new generation. None: it stays as it is.
     pub state: Option<State>,
+    /// Completed partitions that this state has taken in: the host forgets them. Their names must never
+    /// be used again, because their sequence is forgotten too.
+    pub folded: Vec<PartitionId>,
     /// What to read now, each once.
     pub partitions: Vec<Partition>,
     /// What exists and may not be read; named in the run's report, not a failure of it.
@@ -100,6 +102,13 @@ impl Plan {
     #[must_use]
     pub fn with_state(mut self, state: State) -> Self {
         self.state = Some(state);
+        self
+    }
+
+    /// Names the completed partitions that the stream's own state has taken in.
+    #[must_use]
+    pub fn folding(mut self, partitions: impl IntoIterator<Item = PartitionId>) -> Self {
+        self.folded = partitions.into_iter().collect();
         self
     }
 
