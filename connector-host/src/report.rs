@@ -85,6 +85,9 @@ pub struct StreamReport {
     pub drift: Vec<Drift>,
     /// Records that went to the dead letters.
     pub dead_letters: u64,
+    /// What each commit has made durable; the receipt lists it, the run document does not.
+    #[serde(skip)]
+    pub commits: Vec<connector_sdk::contract::Receipt>,
     /// Count and hash of the records made durable.
     pub tally: connector_sdk::record::Tally,
     /// What ended it, where something did.
@@ -106,6 +109,7 @@ impl StreamReport {
             skipped: Vec::new(),
             drift: Vec::new(),
             dead_letters: 0,
+            commits: Vec::new(),
             tally: connector_sdk::record::Tally::default(),
             error: None,
         }

@@ -1,11 +1,29 @@
 //! A run: claim, load, read, emit, commit, checkpoint, acknowledge, release.
 
+mod budget;
+mod drift;
+mod lease;
+mod reader;
+mod reconcile;
+mod schema;
+mod select;
+mod stream;
+mod writer;
+
 use std::{fmt, sync::Arc, time::Duration};
 
-use connector_sdk::{Connector, Context, Emit, Manifest, StreamId, SyncMode, Timestamp};
+use connector_sdk::{
+    Connector, Context, Counters, Emit, Error, Manifest, Result, RunId, StreamId, SyncMode, Timestamp,
+    clock::timeout,
+};
+use futures_util::{StreamExt, stream as streams};
 use serde::{Deserialize, Serialize};
 
-use crate::{Registry, RunReport};
+use crate::{
+    Registry, RunReport,
+    registry::RunRecord,
+    report::{RunStatus, StreamReport, Totals},
+};
 
 /// What is to be run.
 #[derive(Clone)]
@@ -85,6 +103,10 @@ pub struct RunOptions {
     pub max_dead_letters: u64,
     /// A record larger than this goes to the dead letters, in bytes.
     pub max_record: usize,
+    /// How long a call of the connector other than a read may take.
+    pub call: Duration,
+    /// How long a read may send nothing.
+    pub stall: Duration,
 }
 
 impl Default for RunOptions {
@@ -99,6 +121,8 @@ impl Default for RunOptions {
             delete_cap: 0.2,
             max_dead_letters: 1_000,
             max_record: 16 << 20,
+            call: Duration::from_secs(600),
+            stall: Duration::from_secs(3600),
         }
     }
 }
@@ -139,7 +163,115 @@ impl fmt::Debug for Job {
     }
 }
 
+impl Job {
+    /// The run's name; a job without one is a run nobody named.
+    fn run_id(&self) -> RunId {
+        self.cx.run().cloned().unwrap_or_else(|| "unnamed".into())
+    }
+
+    /// Who holds the leases of this run, for people.
+    fn owner(&self) -> String {
+        format!("run {} of process {}", self.run_id(), std::process::id())
+    }
+}
+
+/// A name for a new run: sorts by time, and differs between processes.
+#[must_use]
+pub fn new_run_id(cx: &Context) -> RunId {
+    let now = cx.clock().now();
+    let seed =
+        format!("{}/{}/{}/{:?}", cx.tenant(), cx.connection(), std::process::id(), cx.clock().monotonic());
+    let tail = xxhash_rust::xxh3::xxh3_64(seed.as_bytes()) & 0xffff_ffff;
+    let time: String = now.to_string().chars().filter(char::is_ascii_digit).take(14).collect();
+    format!("{time}-{tail:08x}").into()
+}
+
 /// Runs the connection once. It never fails as a call: what went wrong is in the report.
-pub async fn run(_job: Job) -> RunReport {
-    todo!()
+pub async fn run(job: Job) -> RunReport {
+    let started_at = job.cx.clock().now();
+    let mut record = RunRecord {
+        tenant: job.cx.tenant().clone(),
+        connection: job.cx.connection().clone(),
+        run: job.run_id(),
+        status: "running".to_owned(),
+        started_at,
+        finished_at: None,
+        document: serde_json::Value::Null,
+    };
+    let mut report = RunReport {
+        run_id: job.run_id(),
+        tenant: job.cx.tenant().clone(),
+        connection: job.cx.connection().clone(),
+        connector: job.manifest.id(),
+        status: RunStatus::Failed,
+        started_at,
+        finished_at: started_at,
+        streams: Vec::new(),
+        totals: Totals::default(),
+        receipt: None,
+        error: None,
+    };
+    match read_streams(&job, &record).await {
+        Ok(streams) => report.streams = streams,
+        Err(error) => report.error = Some(Arc::new(error)),
+    }
+    conclude(&job, &mut report);
+    record.status = report.status.as_str().to_owned();
+    record.finished_at = Some(report.finished_at);
+    record.document = serde_json::to_value(&report).unwrap_or_default();
+    if let Err(error) = job.registry.finish_run(&record).await {
+        tracing::warn!(%error, "the registry does not know how the run ended");
+        report.error.get_or_insert_with(|| Arc::new(error));
+    }
+    report
+}
+
+async fn read_streams(job: &Job, record: &RunRecord) -> Result<Vec<StreamReport>> {
+    job.registry.start_run(record).await?;
+    let names: Option<Vec<StreamId>> =
+        job.streams.as_ref().map(|chosen| chosen.iter().map(|choice| choice.name.clone()).collect());
+    let call = job.connector.discover(&job.cx, names.as_deref());
+    let catalog = timeout(&**job.cx.clock(), job.options.call, call)
+        .await
+        .map_err(|elapsed| Error::transient("discover", elapsed.to_string()))??;
+    let selected = select::select(&catalog, job.streams.as_deref())?;
+    let mut reports: Vec<(usize, StreamReport)> = streams::iter(selected.into_iter().enumerate())
+        .map(
+            |(at, (selection, policy))| async move { (at, stream::run_stream(job, selection, policy).await) },
+        )
+        .buffer_unordered(job.options.streams.max(1))
+        .collect()
+        .await;
+    reports.sort_by_key(|(at, _)| *at);
+    Ok(reports.into_iter().map(|(_, report)| report).collect())
+}
+
+/// Sums up: the status of the run from those of its streams, the totals, the first error.
+fn conclude(job: &Job, report: &mut RunReport) {
+    report.finished_at = job.cx.clock().now();
+    for stream in &report.streams {
+        report.totals.records += stream.records;
+        report.totals.bytes += stream.bytes;
+        report.totals.dead_letters += stream.dead_letters;
+    }
+    let counters = job.cx.counters();
+    report.totals.requests = Counters::get(&counters.requests);
+    report.totals.retries = Counters::get(&counters.retries);
+    let any = |status| report.streams.iter().any(|stream| stream.status == status);
+    let all = |status| report.streams.iter().all(|stream| stream.status == status);
+    report.status = if report.error.is_some() {
+        RunStatus::Failed
+    } else if all(RunStatus::Succeeded) {
+        RunStatus::Succeeded
+    } else if all(RunStatus::Failed) {
+        RunStatus::Failed
+    } else if any(RunStatus::Incomplete) || any(RunStatus::Failed) {
+        RunStatus::Incomplete
+    } else {
+        RunStatus::Stopped
+    };
+    let first = report.streams.iter().find_map(|stream| stream.error.clone());
+    if report.error.is_none() {
+        report.error = first;
+    }
 }

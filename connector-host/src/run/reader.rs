@@ -1,0 +1,276 @@
+//! Step 3 of a run, for one partition: read, count, number, and hold back until a state covers it.
+
+use std::{sync::Arc, time::Duration};
+
+use connector_sdk::{
+    Batch, Class, Connector, Error, Message, Operation, PartitionId, ReadRequest, Result, State, StreamId,
+    clock::timeout,
+    contract::{Commit, DeadLetter, SequencedBatch},
+    record::{BatchBuilder, RecordView, Tally},
+};
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+
+use super::{
+    Progress,
+    budget::{Budget, Share},
+};
+
+/// What a reader sends to the writer of its stream, in order.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// Records. The share of the budget is given back when they are written.
+    Batch(SequencedBatch, Option<Share>),
+    /// A state that covers all batches of the partition before it. `spilled`: some of them were sent
+    /// before it was known that they would be covered, so the commit must follow at once.
+    Covered { commit: Commit, sums: Sums, spilled: bool },
+    /// A record that cannot go to Bronze.
+    DeadLetter(DeadLetter),
+    /// The schema has changed: sent before the first record of the new shape.
+    Schema(Arc<connector_sdk::StreamSpec>),
+    /// The partition is done; always the last one.
+    End { partition: PartitionId, outcome: Outcome, spilled: bool },
+}
+
+/// How the reading of a partition ended.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Finished,
+    Stopped,
+    Skipped(Error),
+    Failed(Error),
+}
+
+/// Where a partition's numbering stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Numbering {
+    pub(super) epoch: u64,
+    pub(super) last_sequence: u64,
+    /// The stream was reset since this partition was last read.
+    pub(super) reset: bool,
+}
+
+/// Reads one partition.
+pub(super) struct Reader {
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) request: ReadRequest,
+    pub(super) numbering: Numbering,
+    pub(super) fingerprint: Arc<str>,
+    pub(super) budget: Budget,
+    pub(super) hold_limit: usize,
+    pub(super) max_record: usize,
+    pub(super) stall: Duration,
+    pub(super) items: mpsc::Sender<Item>,
+    pub(super) progress: Arc<dyn Progress>,
+}
+
+/// What was read and is not covered yet.
+#[derive(Default)]
+struct Uncovered {
+    held: Vec<(SequencedBatch, Option<Share>)>,
+    held_bytes: usize,
+    /// Of all records since the last state, sent or held.
+    tally: Tally,
+    sums: Sums,
+    /// As the reader counts: with what went to the dead letters, without what the host added.
+    counted: u64,
+    spilled: bool,
+}
+
+impl Reader {
+    /// Reads until the end, an error or the stop; tells the writer how it ended.
+    pub(super) async fn run(mut self) {
+        let mut uncovered = Uncovered::default();
+        let outcome = match self.read(&mut uncovered).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::Failed(
+                error
+                    .with_context("stream", self.stream())
+                    .with_context("partition", &self.request.partition.id),
+            ),
+        };
+        let partition = self.request.partition.id.clone();
+        // A writer that is gone has its own reason, which it reports.
+        let _ = self.items.send(Item::End { partition, outcome, spilled: uncovered.spilled }).await;
+    }
+
+    fn stream(&self) -> &StreamId {
+        &self.request.stream.spec.name
+    }
+
+    async fn read(&mut self, uncovered: &mut Uncovered) -> Result<Outcome> {
+        if self.numbering.reset {
+            self.take_batch(uncovered, reset_record(self.stream())).await?;
+        }
+        let cx = self.request.cx.clone();
+        let mut messages = self.connector.read(self.request.clone());
+        loop {
+            let next = timeout(&**cx.clock(), self.stall, messages.next());
+            let message = tokio::select! {
+                biased;
+                () = cx.stop().cancelled() => return Ok(Outcome::Stopped),
+                message = next => message,
+            };
+            let Ok(message) = message else {
+                return Err(Error::transient(
+                    "read",
+                    "the connector has sent nothing for too long; it is given up",
+                )
+                .with_context("seconds", self.stall.as_secs()));
+            };
+            match message.transpose()? {
+                None => break,
+                Some(Message::Batch(batch)) => {
+                    uncovered.counted += batch.len() as u64;
+                    self.progress.read(self.stream(), batch.len() as u64, batch.page().len() as u64);
+                    self.take_batch(uncovered, batch).await?;
+                }
+                Some(Message::State(state)) => self.take_state(uncovered, state).await?,
+                Some(Message::Schema(spec)) => {
+                    self.fingerprint = spec.fingerprint().into();
+                    self.send(Item::Schema(spec)).await?;
+                }
+                Some(Message::Estimate(estimate)) => {
+                    if let Some(records) = estimate.records {
+                        self.progress.expected(self.stream(), records);
+                    }
+                }
+                Some(Message::Skip(error)) => return Ok(Outcome::Skipped(error)),
+            }
+        }
+        if uncovered.counted > 0 {
+            return Err(Error::bug(
+                "read",
+                "the connector ended with records that no state covers; they are read again",
+            )
+            .with_context("records", uncovered.counted));
+        }
+        Ok(Outcome::Finished)
+    }
+
+    async fn take_batch(&mut self, uncovered: &mut Uncovered, mut batch: Batch) -> Result<()> {
+        self.bury_oversized(&mut batch).await?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let bytes = batch.memory();
+        let share = self.budget.take(bytes).await;
+        uncovered.tally.merge(Tally::of(&batch));
+        uncovered.sums.add(&batch);
+        let numbered = SequencedBatch {
+            partition: self.request.partition.id.clone(),
+            first_sequence: self.numbering.last_sequence + 1,
+            epoch: self.numbering.epoch,
+            generation: self.request.generation,
+            extracted_at: self.request.cx.clock().now(),
+            schema_fingerprint: self.fingerprint.clone(),
+            covered: false,
+            batch,
+        };
+        self.numbering.last_sequence += numbered.batch.len() as u64;
+        uncovered.held.push((numbered, share));
+        uncovered.held_bytes += bytes;
+        if uncovered.held_bytes > self.hold_limit { self.spill(uncovered).await } else { Ok(()) }
+    }
+
+    /// Sends what is held although no state covers it yet: the sink keeps it apart.
+    async fn spill(&mut self, uncovered: &mut Uncovered) -> Result<()> {
+        uncovered.spilled = true;
+        uncovered.held_bytes = 0;
+        for (batch, share) in std::mem::take(&mut uncovered.held) {
+            self.send(Item::Batch(batch, share)).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_state(&mut self, uncovered: &mut Uncovered, state: State) -> Result<()> {
+        if state.records() != uncovered.counted {
+            return Err(Error::bug(
+                "read",
+                "the state covers another number of records than were sent; nothing of them is kept",
+            )
+            .with_context("state_says", state.records())
+            .with_context("sent", uncovered.counted));
+        }
+        if uncovered.spilled {
+            self.spill(uncovered).await?;
+        }
+        let Uncovered { held, tally, sums, spilled, .. } = std::mem::take(uncovered);
+        for (mut batch, share) in held {
+            batch.covered = true;
+            self.send(Item::Batch(batch, share)).await?;
+        }
+        let commit = Commit {
+            partition: self.request.partition.id.clone(),
+            epoch: self.numbering.epoch,
+            generation: self.request.generation,
+            sequence: self.numbering.last_sequence,
+            tally,
+            state,
+        };
+        self.send(Item::Covered { commit, sums, spilled }).await
+    }
+
+    /// Rule D-19: what is too large goes to the dead letters, whole, and takes no number.
+    async fn bury_oversized(&mut self, batch: &mut Batch) -> Result<()> {
+        let limit = self.max_record;
+        if batch.page().len() <= limit {
+            return Ok(());
+        }
+        let mut letters = Vec::new();
+        batch.retain(|record| {
+            let body = record.record.unwrap_or_default();
+            if body.len() <= limit {
+                return true;
+            }
+            letters.push(String::from_utf8_lossy(body).into_owned());
+            false
+        });
+        for record in letters {
+            let letter = DeadLetter {
+                reason: format!("the record has {} bytes, the limit is {limit}", record.len()),
+                class: Class::Schema,
+                stream: self.stream().clone(),
+                partition: self.request.partition.id.clone(),
+                record,
+            };
+            self.send(Item::DeadLetter(letter)).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, item: Item) -> Result<()> {
+        self.items
+            .send(item)
+            .await
+            .map_err(|_| Error::transient("read", "the writer of the stream has ended"))
+    }
+}
+
+/// Sums for the report.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Sums {
+    pub(super) deletes: u64,
+    pub(super) bytes: u64,
+}
+
+impl Sums {
+    fn add(&mut self, batch: &Batch) {
+        for record in batch.iter() {
+            self.bytes += record.record.map_or(0, <[u8]>::len) as u64;
+            self.deletes += u64::from(record.operation == Operation::Delete);
+        }
+    }
+}
+
+fn reset_record(stream: &StreamId) -> Batch {
+    let mut batch = BatchBuilder::new(stream.clone());
+    batch.push(RecordView {
+        operation: Operation::Reset,
+        record: None,
+        key: None,
+        cursor: None,
+        source_timestamp: None,
+    });
+    batch.build()
+}

@@ -1,0 +1,371 @@
+//! A run of one stream: the steps of delivery, in order. Nobody else decides the order.
+
+use std::sync::Arc;
+
+use connector_sdk::{
+    Context, Error, Plan, ReadRequest, Result, State, StreamSelection, StreamSpec, StreamState, SyncMode,
+    clock::timeout,
+    contract::{Lease, Opening},
+    record::EnvelopeHeader,
+};
+use tokio::{
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+};
+
+use super::{
+    DriftPolicy, Job,
+    budget::Budget,
+    lease::LeaseKeeper,
+    reader::{Item, Numbering, Outcome, Reader},
+    reconcile,
+    schema::SchemaWatch,
+    writer::{Emitted, Writer},
+};
+use crate::{
+    registry::{Fold, StreamKey},
+    report::{PartitionReport, RunStatus, StreamReport},
+};
+
+/// Plans that ask for another plan more often than this are taken for a loop.
+const MAX_ROUNDS: u32 = 10_000;
+
+/// Runs one stream. What goes wrong is in the report.
+pub(super) async fn run_stream(job: &Job, selection: StreamSelection, policy: DriftPolicy) -> StreamReport {
+    let mut report = StreamReport::new(selection.spec.name.clone());
+    job.progress.started(&selection.spec.name);
+    if let Err(error) = StreamRun::go(job, selection, policy, &mut report).await {
+        report.status = RunStatus::Failed;
+        report.error = Some(Arc::new(error));
+    }
+    if report.status == RunStatus::Failed && report.records > 0 {
+        report.status = RunStatus::Incomplete;
+    }
+    job.progress.finished(&report);
+    report
+}
+
+struct StreamRun<'a> {
+    job: &'a Job,
+    /// As the job's, with a token that also stops when the lease is lost.
+    cx: Context,
+    selection: StreamSelection,
+    schema: SchemaWatch,
+    lease: Lease,
+    writer: Writer,
+    budget: Budget,
+    report: &'a mut StreamReport,
+}
+
+impl<'a> StreamRun<'a> {
+    /// The order of delivery: claim, reconcile, (plan, read, commit)*, release.
+    async fn go(
+        job: &'a Job,
+        selection: StreamSelection,
+        policy: DriftPolicy,
+        report: &'a mut StreamReport,
+    ) -> Result<()> {
+        let key = StreamKey {
+            tenant: job.cx.tenant().clone(),
+            connection: job.cx.connection().clone(),
+            stream: selection.spec.name.clone(),
+        };
+        let claim = job.registry.claim(&key, &job.owner(), job.options.lease).await?;
+        let lease = claim.lease.clone();
+        let keeper = LeaseKeeper::start(&job.cx, job.registry.clone(), lease.clone(), job.options.lease);
+        let mut run = Self::new(job, selection, lease.clone(), policy, report);
+        let work = async {
+            run.reconcile(&key, claim.takeover).await?;
+            run.rounds().await
+        };
+        // A lost lease ends the work at once, without a commit: somebody else goes on.
+        let result = tokio::select! {
+            result = work => result,
+            error = keeper.lost() => Err(error),
+        };
+        keeper.stop().await;
+        let closed = job.sink.close(&job.cx, &lease.stream).await;
+        job.registry.release(&lease).await?;
+        result.and(closed)
+    }
+
+    fn new(
+        job: &'a Job,
+        selection: StreamSelection,
+        lease: Lease,
+        policy: DriftPolicy,
+        report: &'a mut StreamReport,
+    ) -> Self {
+        let writer = Writer {
+            cx: job.cx.clone(),
+            connector: job.connector.clone(),
+            registry: job.registry.clone(),
+            sink: job.sink.clone(),
+            lease: lease.clone(),
+            options: job.options.clone(),
+            progress: job.progress.clone(),
+            durable: std::collections::BTreeMap::new(),
+            pending: std::collections::BTreeMap::new(),
+            pending_bytes: 0,
+            pending_since: None,
+            emitted: Emitted::default(),
+        };
+        let schema = SchemaWatch::new(job, lease.clone(), policy);
+        let budget = Budget::new(job.options.look_ahead);
+        Self { job, cx: job.cx.clone(), selection, schema, lease, writer, budget, report }
+    }
+
+    /// What stands in Bronze against what the registry knows, after the sink has repaired itself.
+    async fn reconcile(&mut self, key: &StreamKey, takeover: bool) -> Result<()> {
+        self.schema.compare_with_known(key, &self.selection.spec, self.report).await?;
+        let state = self.load().await?;
+        let opening = Opening {
+            lease: self.lease.clone(),
+            takeover,
+            spec: self.selection.spec.clone(),
+            header: self.header(),
+        };
+        let standing = self.job.sink.open(&self.cx, opening).await?;
+        let ahead = reconcile::ahead(&state, standing);
+        if !ahead.is_empty() {
+            tracing::info!(stream = %self.lease.stream, partitions = ahead.len(), "adopting what was committed before a crash");
+            self.job.registry.checkpoint(&self.lease, &ahead).await?;
+        }
+        if takeover {
+            let state = self.load().await?;
+            self.writer.acknowledge_again(&state).await;
+        }
+        Ok(())
+    }
+
+    fn header(&self) -> EnvelopeHeader {
+        EnvelopeHeader {
+            tenant: self.cx.tenant().clone(),
+            connector: self.job.manifest.id(),
+            connector_version: self.job.manifest.version.as_str().into(),
+            connection: self.cx.connection().clone(),
+            stream: self.lease.stream.clone(),
+            run_id: self.job.run_id(),
+        }
+    }
+
+    async fn load(&self) -> Result<StreamState> {
+        self.job.registry.load(&self.lease.tenant, &self.lease.connection, &self.lease.stream).await
+    }
+
+    /// Plan, read, commit; again as long as the plan asks for it.
+    async fn rounds(&mut self) -> Result<()> {
+        for _ in 0..MAX_ROUNDS {
+            let (plan, state, first_since_reset) = self.plan().await?;
+            let again = plan.again;
+            let clean = self.read_all(plan, &state, first_since_reset).await?;
+            if self.cx.is_stopping() {
+                self.report.status = RunStatus::Stopped;
+                return Ok(());
+            }
+            if !clean || !again {
+                return Ok(());
+            }
+        }
+        Err(Error::bug("plan", "the connector asks for plan after plan without an end"))
+    }
+
+    /// Asks the connector what to read, and makes the answer durable before anything is read.
+    async fn plan(&mut self) -> Result<(Plan, StreamState, bool)> {
+        let state = self.load().await?;
+        let first_since_reset = state.epoch > 0 && state.state.is_none();
+        let call = self.job.connector.partitions(&self.cx, &self.selection, &state);
+        let plan = timeout(&**self.cx.clock(), self.job.options.call, call)
+            .await
+            .map_err(|elapsed| Error::transient("plan", elapsed.to_string()))??;
+        let restart = self.selection.mode == SyncMode::Full && begins_anew(&state, &plan);
+        if restart || plan.state.is_some() || !plan.folded.is_empty() {
+            let fold = Fold {
+                state: plan.state.clone(),
+                forget: plan.folded.clone(),
+                generation: state.generation + 1,
+                restart,
+            };
+            self.job.registry.fold(&self.lease, &fold).await?;
+        }
+        let state = self.load().await?;
+        Ok((plan, state, first_since_reset))
+    }
+
+    /// Reads the plan's partitions, several at once, and commits as it goes. True when all went well.
+    async fn read_all(&mut self, plan: Plan, state: &StreamState, first_since_reset: bool) -> Result<bool> {
+        for skipped in plan.skipped {
+            let report = PartitionReport { partition: skipped.partition, error: skipped.error };
+            self.report.skipped.push(report);
+        }
+        self.writer.durable = state
+            .partitions
+            .iter()
+            .filter_map(|(id, known)| Some((id.clone(), known.state.clone()?)))
+            .collect();
+        let at_once = self.job.options.partitions.max(1);
+        let (sender, mut items) = mpsc::channel(64);
+        let mut waiting = plan.partitions.into_iter();
+        let mut readers: JoinSet<()> = JoinSet::new();
+        let mut running: Vec<(connector_sdk::PartitionId, AbortHandle)> = Vec::new();
+        let mut clean = true;
+        loop {
+            while running.len() < at_once && !self.cx.is_stopping() {
+                let Some(partition) = waiting.next() else { break };
+                let id = partition.id.clone();
+                let reader = self.reader(partition, state, first_since_reset, sender.clone());
+                running.push((id, readers.spawn(reader.run())));
+                self.report.partitions += 1;
+            }
+            if running.is_empty() {
+                break;
+            }
+            let due = self.writer.remaining().unwrap_or(self.job.options.commit_interval);
+            let clock = self.cx.clock().clone();
+            tokio::select! {
+                biased;
+                item = items.recv() => match item {
+                    Some(item) => clean &= self.take(item, &mut running).await?,
+                    None => break,
+                },
+                Some(Err(panicked)) = readers.join_next() => {
+                    clean = false;
+                    self.bury_panicked(&mut running, panicked).await?;
+                }
+                () = clock.sleep(due) => {}
+            }
+            if self.writer.is_due() {
+                self.writer.commit(self.report).await?;
+            }
+        }
+        self.writer.commit(self.report).await?;
+        Ok(clean)
+    }
+
+    fn reader(
+        &self,
+        partition: connector_sdk::Partition,
+        state: &StreamState,
+        first_since_reset: bool,
+        items: mpsc::Sender<Item>,
+    ) -> Reader {
+        let known = state.partitions.get(&partition.id);
+        let numbering = Numbering {
+            epoch: state.epoch,
+            last_sequence: known.map_or(0, |known| known.sequence),
+            reset: known.map_or(first_since_reset, |known| known.epoch < state.epoch),
+        };
+        let request = ReadRequest::new(self.cx.clone(), self.selection.clone(), partition)
+            .with_state(known.and_then(|known| known.state.clone()))
+            .with_stream_state(state.state.clone())
+            .with_generation(state.generation);
+        let options = &self.job.options;
+        Reader {
+            connector: self.job.connector.clone(),
+            request,
+            numbering,
+            fingerprint: self.schema.fingerprint(),
+            budget: self.budget.clone(),
+            hold_limit: self.budget.hold_limit(options.partitions),
+            max_record: options.max_record,
+            stall: options.stall,
+            items,
+            progress: self.job.progress.clone(),
+        }
+    }
+
+    /// Takes one item from a reader. False when it tells of a failure that the stream survives.
+    async fn take(
+        &mut self,
+        item: Item,
+        running: &mut Vec<(connector_sdk::PartitionId, AbortHandle)>,
+    ) -> Result<bool> {
+        match item {
+            Item::Batch(batch, share) => {
+                self.writer.emit(batch).await?;
+                drop(share);
+            }
+            Item::Covered { commit, sums, spilled } => {
+                self.report.bytes += sums.bytes;
+                self.report.deletes += sums.deletes;
+                self.writer.cover(commit);
+                if spilled {
+                    self.writer.commit(self.report).await?;
+                }
+            }
+            Item::DeadLetter(letter) => {
+                self.job.sink.dead_letter(&self.cx, &self.lease.stream, letter).await?;
+                self.writer.emitted.dead_letters += 1;
+                let letters = self.report.dead_letters + self.writer.emitted.dead_letters;
+                if letters > self.job.options.max_dead_letters {
+                    return Err(Error::new(
+                        connector_sdk::Class::Schema,
+                        "read",
+                        "too many records went to the dead letters; the stream is stopped",
+                    )
+                    .with_context("dead_letters", letters)
+                    .with_context("limit", self.job.options.max_dead_letters));
+                }
+            }
+            Item::Schema(spec) => self.schema.changed(&self.selection.spec, &spec, self.report).await?,
+            Item::End { partition, outcome, spilled } => {
+                running.retain(|(id, _)| *id != partition);
+                if spilled {
+                    self.job.sink.discard(&self.cx, &self.lease.stream, &partition).await?;
+                }
+                return Ok(self.ended(partition, outcome));
+            }
+        }
+        Ok(true)
+    }
+
+    fn ended(&mut self, partition: connector_sdk::PartitionId, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Finished | Outcome::Stopped => true,
+            Outcome::Skipped(error) => {
+                tracing::warn!(stream = %self.lease.stream, %partition, %error, "skipped");
+                self.report.skipped.push(PartitionReport { partition, error: Arc::new(error) });
+                true
+            }
+            Outcome::Failed(error) => {
+                tracing::warn!(stream = %self.lease.stream, %partition, %error, "failed; the others go on");
+                let error = Arc::new(error);
+                self.report.status = RunStatus::Failed;
+                self.report.error.get_or_insert_with(|| error.clone());
+                self.report.failed.push(PartitionReport { partition, error });
+                false
+            }
+        }
+    }
+
+    /// A connector that panics fails its partition, like any other error of it.
+    async fn bury_panicked(
+        &mut self,
+        running: &mut Vec<(connector_sdk::PartitionId, AbortHandle)>,
+        panicked: tokio::task::JoinError,
+    ) -> Result<()> {
+        let gone = running.iter().position(|(_, task)| task.id() == panicked.id());
+        let Some((partition, _)) = gone.map(|at| running.swap_remove(at)) else { return Ok(()) };
+        self.job.sink.discard(&self.cx, &self.lease.stream, &partition).await?;
+        self.ended(
+            partition,
+            Outcome::Failed(Error::bug("read", "the connector has panicked; please report it")),
+        );
+        Ok(())
+    }
+}
+
+/// Whether a full read begins, or one that was interrupted goes on.
+fn begins_anew(state: &StreamState, plan: &Plan) -> bool {
+    let states = || {
+        plan.partitions
+            .iter()
+            .map(|partition| state.partitions.get(&partition.id).and_then(|known| known.state.as_ref()))
+    };
+    state.generation == 0 || states().all(|state| state.is_none_or(State::is_complete))
+}
+
+/// The schema's short name, shared by every batch.
+pub(super) fn fingerprint(spec: &StreamSpec) -> Arc<str> {
+    spec.fingerprint().into()
+}
