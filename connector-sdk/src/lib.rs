@@ -31,6 +31,7 @@ pub mod resilience;
 pub mod secret;
 pub mod state;
 pub mod stream;
+pub mod units;
 
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use context::{Context, Counters};
@@ -46,3 +47,4 @@ pub use record::{Batch, Operation};
 pub use secret::{Secret, SecretStore};
 pub use state::{State, StreamState};
 pub use stream::{Catalog, StreamSelection, StreamSpec, SyncMode};
+pub use units::{ByteSize, Period};
