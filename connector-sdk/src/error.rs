@@ -5,7 +5,7 @@
 //! and what was being done ([`Error::operation`] and the context). It is one word wide, so a `Result`
 //! stays small. Display is one line, never the chain of sources, never a secret.
 
-use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
@@ -65,8 +65,10 @@ pub enum Delivery {
 /// assert_eq!(error.to_string(), "query: the vendor answered 503 (stream: Contact)");
 /// assert!(size_of::<Error>() == size_of::<usize>());
 /// ```
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     class: Class,
     delivery: Delivery,
@@ -76,7 +78,7 @@ struct Inner {
     retry_after: Option<Duration>,
     resume_at: Option<Timestamp>,
     exhausted: bool,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -158,7 +160,7 @@ impl Error {
     /// Keeps the cause for those who log the chain.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -3,6 +3,8 @@
 //! No I/O and no tower here, so that a connector without HTTP (email) uses the same ones, and so that
 //! tests drive them a million times without waiting.
 
+pub mod retry_after;
+
 use std::time::Duration;
 
 

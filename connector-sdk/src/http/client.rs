@@ -1,0 +1,123 @@
+//! The handle that a connector holds: a built stack, and a way to send.
+
+use std::{fmt, sync::Arc};
+
+use url::Url;
+
+use super::{Faults, Request, Response, StackCounters, StatusFaults, hosts::Hosts};
+use crate::{Context, Error, Result, auth::TokenSource};
+
+/// A resilient HTTP client for one connection. A clone is cheap and shares connections and counters.
+///
+/// ```no_run
+/// use connector_sdk::{Context, Result, http::{HttpClient, Request}};
+///
+/// async fn limits(cx: &Context) -> Result<String> {
+///     let client = HttpClient::builder(cx).base_url("https://acme.example.com".parse().expect("a URL")).build()?;
+///     let response = client.send(cx, Request::get("limits", "/services/data/v66.0/limits")).await?;
+///     Ok(String::from_utf8_lossy(&response.body).into_owned())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct HttpClient {
+    counters: Arc<StackCounters>,
+}
+
+impl HttpClient {
+    /// Starts a client with the connection's network and resilience settings.
+    pub fn builder(cx: &Context) -> HttpClientBuilder {
+        HttpClientBuilder {
+            cx: cx.clone(),
+            base_url: None,
+            tokens: None,
+            faults: Arc::new(StatusFaults),
+            user_agent: concat!("connector-sdk/", env!("CARGO_PKG_VERSION")).to_owned(),
+            allow_hosts: Vec::new(),
+        }
+    }
+
+    /// Sends a request and waits for its whole answer.
+    ///
+    /// # Errors
+    /// Config when the request cannot be sent as it is (no base URL, a host that the connection does not
+    /// name, plain http, a certificate that is not trusted). Auth when the credential is refused and
+    /// could not be renewed. Transient and RateLimited when attempts or time have run out; RateLimited
+    /// with `resume_at` when the vendor asks for a longer wait than the deadline leaves. Permanent when
+    /// the vendor says no. Ambiguous when nobody knows whether a write happened. Else what the client's
+    /// [`Faults`] make of the answer.
+    pub async fn send(&self, cx: &Context, request: Request) -> Result<Response> {
+        let _ = cx;
+        Err(Error::bug(request.operation(), "the stack is being built"))
+    }
+
+    /// What its layers have done so far.
+    #[must_use]
+    pub fn counters(&self) -> &StackCounters {
+        &self.counters
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}
+
+/// Builds an [`HttpClient`].
+#[derive(Debug)]
+#[must_use]
+pub struct HttpClientBuilder {
+    cx: Context,
+    base_url: Option<Url>,
+    tokens: Option<Arc<dyn TokenSource>>,
+    faults: Arc<dyn Faults>,
+    user_agent: String,
+    allow_hosts: Vec<String>,
+}
+
+impl HttpClientBuilder {
+    /// Resolves paths against the origin of this URL where the token names no other, and lets requests go there.
+    pub fn base_url(mut self, url: Url) -> Self {
+        self.base_url = Some(url);
+        self
+    }
+
+    /// Gives each attempt a token of this source.
+    pub fn tokens(mut self, tokens: Arc<dyn TokenSource>) -> Self {
+        self.tokens = Some(tokens);
+        self
+    }
+
+    /// Reads the vendor's answers this way; the default is [`StatusFaults`].
+    pub fn faults(mut self, faults: Arc<dyn Faults>) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Calls itself so.
+    pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
+        self.user_agent = user_agent.into();
+        self
+    }
+
+    /// Lets requests and credentials go to these hosts too: names, or `*.suffix` for all below it.
+    pub fn allow_hosts(mut self, hosts: &[&str]) -> Self {
+        self.allow_hosts.extend(hosts.iter().map(|&host| host.to_owned()));
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// Config when a setting does not make sense, naming it.
+    pub fn build(self) -> Result<HttpClient> {
+        let mut hosts = Hosts::default();
+        if let Some(url) = &self.base_url {
+            hosts.allow_origin(url.clone());
+        }
+        for pattern in self.allow_hosts.iter().chain(&self.cx.network().allow_hosts) {
+            hosts.allow(pattern)?;
+        }
+        Ok(HttpClient { counters: Arc::default() })
+    }
+}

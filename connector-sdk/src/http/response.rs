@@ -1,0 +1,52 @@
+//! An answer, whole: its body has been read, decompressed and checked for being complete.
+
+use std::fmt;
+
+use ::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use url::Url;
+
+use super::request::without_query;
+use crate::Timestamp;
+
+/// An answer. Debug shows neither headers nor body.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Response {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers, as sent.
+    pub headers: HeaderMap,
+    /// The whole body, decompressed.
+    pub body: Bytes,
+    /// Where the request went.
+    pub url: Url,
+    /// When the body was complete, by our clock.
+    pub received_at: Timestamp,
+}
+
+impl Response {
+    /// An answer; for services that stand in for a vendor.
+    #[must_use]
+    pub fn new(status: StatusCode, headers: HeaderMap, body: impl Into<Bytes>, url: Url, received_at: Timestamp) -> Self {
+        Self { status, headers, body: body.into(), url, received_at }
+    }
+
+    /// A header as text, when it is there and is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The vendor's clock: the `Date` header, to the second.
+    #[must_use]
+    pub fn date(&self) -> Option<Timestamp> {
+        httpdate::parse_http_date(self.header("date")?).ok().map(Timestamp::from)
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {}, {} bytes", self.status.as_u16(), without_query(&self.url), self.body.len())
+    }
+}
