@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Everything that must hold: formatting, lints, tests, doc tests, examples. One command, no arguments.
+# With CI=true a missing tool or fixture is a failure; otherwise what needs it is left out, and said.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+step() { printf '\n== %s\n' "$*"; }
+missing() {
+    if [ "${CI:-}" = true ]; then echo "missing: $*" >&2; exit 1; fi
+    echo "left out, because it is missing: $*" >&2
+}
+
+# Debian packages that the tests need. None of them is needed to build the SDK.
+packages=(gcc python3 python3-venv)
+absent=()
+for package in "${packages[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || absent+=("$package")
+done
+if [ ${#absent[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        step "installing ${absent[*]}"
+        { apt-get install -y -q "${absent[@]}" || { apt-get update -q && apt-get install -y -q "${absent[@]}"; }; } >/dev/null
+    else
+        missing "${absent[*]} (apt-get install ${absent[*]})"
+    fi
+fi
+
+# Recorded answers of real vendors lie outside the project.
+if [ -z "${CONNECTOR_FIXTURES:-}" ]; then
+    for folder in ../shared/fixtures ../../shared/fixtures; do
+        if [ -d "$folder" ]; then CONNECTOR_FIXTURES=$(realpath "$folder"); export CONNECTOR_FIXTURES; break; fi
+    done
+fi
+[ -n "${CONNECTOR_FIXTURES:-}" ] || echo "CONNECTOR_FIXTURES is not set: the tests of recorded answers say so and do nothing" >&2
+
+step "formatting"
+cargo fmt --all --check
+
+step "lints"
+cargo clippy --workspace --all-targets --locked -- -D warnings
+
+step "tests"
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --locked --no-fail-fast
+else
+    cargo test --workspace --locked --lib --bins --tests
+fi
+
+step "doc tests"
+cargo test --workspace --locked --doc
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --quiet
+
+step "examples"
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+cargo run --locked --quiet --example quickstart -- --contacts 5000 --accounts 500 --bronze "$out/bronze"
+
+step "interoperation"
+if [ -x connector-testkit/interop/run.sh ]; then connector-testkit/interop/run.sh "$out"; fi
+
+step "all is well"
