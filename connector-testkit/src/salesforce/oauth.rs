@@ -1,0 +1,168 @@
+//! `POST /services/oauth2/token`: client credentials, refresh token, JWT bearer, and the password grant where
+//! it was switched on. `GET /services/oauth2/userinfo`: who a token belongs to.
+
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, StatusCode};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use serde_json::{Value, json};
+use url::form_urlencoded;
+
+use super::grants::ORGANIZATION;
+use super::objects;
+use super::org::Org;
+use super::reply;
+
+/// How far in the future an assertion may expire, in seconds: the 300 s that peers keep to, and some slack.
+const LONGEST_ASSERTION: i64 = 330;
+
+/// Answers a token request; `query` and `body` are both looked into, as the vendor does.
+pub(super) fn token(org: &Org, headers: &HeaderMap, query: &str, body: &[u8]) -> Response {
+    let fields: Vec<(String, String)> = form_urlencoded::parse(body)
+        .chain(form_urlencoded::parse(query.as_bytes()))
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    let field =
+        |name: &str| fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.as_str());
+    let (id, secret) =
+        basic(headers).unwrap_or_else(|| (field("client_id").to_owned(), field("client_secret").to_owned()));
+    let answer = match field("grant_type") {
+        "client_credentials" => client(org, &id, Some(&secret)).map(|()| None),
+        // A public client has no secret to send; one that is sent has to be right.
+        "refresh_token" => client(org, &id, Some(secret.as_str()).filter(|secret| !secret.is_empty()))
+            .and_then(|()| refresh(org, field("refresh_token"))),
+        "urn:ietf:params:oauth:grant-type:jwt-bearer" => assertion(org, field("assertion")).map(|()| None),
+        "password" if org.settings.sign_in.password_grant => client(org, &id, Some(&secret))
+            .and_then(|()| password(org, field("username"), field("password")))
+            .map(|()| None),
+        "" => Err(("invalid_request", "missing required grant_type parameter")),
+        _ => Err(("unsupported_grant_type", "grant type not supported")),
+    };
+    match answer {
+        Ok(refreshed) => granted(org, refreshed),
+        Err((error, description)) => reply::oauth_error(error, description),
+    }
+}
+
+/// Who the session belongs to; the connected app needs no more scope than a session for it.
+pub(super) fn userinfo(org: &Org) -> Response {
+    let user = objects::integration_user();
+    let name = &org.settings.sign_in.credentials.username;
+    let answer = json!({
+        "sub": format!("{}/id/{ORGANIZATION}/{user}", org.url),
+        "user_id": user,
+        "organization_id": ORGANIZATION,
+        "preferred_username": name,
+        "nickname": "integration",
+        "name": "Integration User",
+        "email": name,
+        "email_verified": true,
+        "zoneinfo": "Europe/Amsterdam",
+        "language": "en_US",
+        "locale": "en_US",
+        "user_type": "STANDARD",
+        "active": true,
+        "urls": {
+            "rest": format!("{}/services/data/v{{version}}/", org.url),
+            "query": format!("{}/services/data/v{{version}}/query/", org.url),
+            "sobjects": format!("{}/services/data/v{{version}}/sobjects/", org.url),
+        },
+    });
+    reply::json(StatusCode::OK, &answer)
+}
+
+type Refused = (&'static str, &'static str);
+type Refreshed = Option<(String, Option<String>)>;
+
+fn client(org: &Org, id: &str, secret: Option<&str>) -> Result<(), Refused> {
+    let known = &org.settings.sign_in.credentials;
+    if id != known.client_id {
+        return Err(("invalid_client_id", "client identifier invalid"));
+    }
+    match secret {
+        Some(secret) if secret != known.client_secret => {
+            Err(("invalid_client", "invalid client credentials"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refresh(org: &Org, token: &str) -> Result<Refreshed, Refused> {
+    org.grants().refresh(token).map(Some).ok_or(("invalid_grant", "expired access/refresh token"))
+}
+
+fn password(org: &Org, username: &str, password: &str) -> Result<(), Refused> {
+    let known = &org.settings.sign_in.credentials;
+    let right =
+        password == known.password || password == format!("{}{}", known.password, known.security_token);
+    if username == known.username && right {
+        Ok(())
+    } else {
+        Err(("invalid_grant", "authentication failure"))
+    }
+}
+
+/// Checks a JWT: signature, consumer, user, audience, expiry by the org's clock.
+fn assertion(org: &Org, assertion: &str) -> Result<(), Refused> {
+    let sign_in = &org.settings.sign_in;
+    let invalid = ("invalid_grant", "invalid assertion");
+    let pem = sign_in.jwt_public_key.as_deref().ok_or(invalid)?;
+    let key = DecodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| invalid)?;
+    let mut validation = Validation::new(Algorithm::RS256);
+    // All four claims are checked below, by the org's clock and in the vendor's words.
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation.required_spec_claims.clear();
+    let claims = decode::<Value>(assertion, &key, &validation).map_err(|_| invalid)?.claims;
+    if claims["iss"] != sign_in.credentials.client_id.as_str() {
+        return Err(("invalid_client_id", "client identifier invalid"));
+    }
+    if claims["sub"] != sign_in.credentials.username.as_str() {
+        return Err(("invalid_grant", "user hasn't approved this consumer"));
+    }
+    let audience = claims["aud"].as_str().unwrap_or_default().trim_end_matches('/');
+    if !["https://login.salesforce.com", "https://test.salesforce.com", org.url.as_str()].contains(&audience)
+    {
+        return Err(("invalid_grant", "audience is invalid"));
+    }
+    // Some clients send the expiry as a text.
+    let expires = claims["exp"].as_i64().or_else(|| claims["exp"].as_str()?.parse().ok()).ok_or(invalid)?;
+    let left = expires - org.clock.now().div_euclid(1000);
+    match left {
+        ..0 => Err(("invalid_grant", "expired authorization code")),
+        LONGEST_ASSERTION.. => Err(invalid),
+        _ => Ok(()),
+    }
+}
+
+/// The token answer. There is no `expires_in`: a client learns of the end from a 401.
+fn granted(org: &Org, refreshed: Refreshed) -> Response {
+    let (token, refresh, signature) = {
+        let mut grants = org.grants();
+        let (token, refresh) = refreshed.unwrap_or_else(|| (grants.new_access(), None));
+        (token, refresh, grants.signature())
+    };
+    org.log.count(|counters| counters.tokens += 1);
+    let mut answer = json!({
+        "access_token": token,
+        "signature": signature,
+        "scope": "api refresh_token",
+        "instance_url": org.url,
+        "id": format!("{}/id/{ORGANIZATION}/{}", org.url, objects::integration_user()),
+        "token_type": "Bearer",
+        "issued_at": org.clock.now().to_string(),
+    });
+    if let Some(refresh) = refresh {
+        answer["refresh_token"] = refresh.into();
+    }
+    reply::json(StatusCode::OK, &answer)
+}
+
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let encoded = headers.get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
+    let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    Some((id.to_owned(), secret.to_owned()))
+}

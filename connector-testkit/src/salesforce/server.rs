@@ -1,0 +1,201 @@
+//! The way of a request through the org, from its head to the wire, and which room answers which path.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::response::Response;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, DATE, HeaderValue, VARY};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use url::form_urlencoded;
+
+use crate::fault::{Connection, Fault, Seen};
+
+use super::gate::{Held, Pass};
+use super::log::LoggedRequest;
+use super::org::Org;
+use super::{describe, gate, oauth, query, reply, resources, soap};
+
+/// Bytes of address and headers that the front end reads (limits of the REST API).
+const MAX_HEAD: usize = 16_384;
+/// Bytes of a request's body that are read: sign-ins are small.
+const MAX_BODY: usize = 1024 * 1024;
+/// Answers smaller than this are not worth compressing.
+const MIN_GZIP: usize = 512;
+
+pub(super) fn router(org: Arc<Org>) -> Router {
+    Router::new().fallback(answer).with_state(org)
+}
+
+/// The steps of every request, in order.
+async fn answer(
+    State(org): State<Arc<Org>>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let query = decoded(head.uri.query().unwrap_or_default());
+    let number = org.log.open(LoggedRequest {
+        number: 0,
+        method: head.method.to_string(),
+        path: head.uri.path().to_owned(),
+        query: query.clone(),
+        status: None,
+        at: org.clock.now(),
+        authorised: false,
+        fault: None,
+    });
+    let fault =
+        org.faults.decide(&Seen { method: head.method.as_str(), path: head.uri.path(), query: &query });
+    org.log.update(number, |request| request.fault = fault.as_ref().map(Fault::name));
+
+    let instead = match &fault {
+        Some(fault) => fault.instead(&connection).await,
+        None => None,
+    };
+    let response = match instead {
+        Some(response) => response,
+        None => match too_long(&head) {
+            Some(response) => response,
+            None => route(&org, &head, body, number, fault.as_ref() == Some(&Fault::Unauthorized)).await,
+        },
+    };
+    let response = match &fault {
+        Some(fault) => fault.upon_content(response).await,
+        None => response,
+    };
+    let response = if org.settings.wire.gzip { gzip(&head.headers, response).await } else { response };
+    let response = dated(&org, response);
+    org.log.update(number, |request| request.status = Some(response.status().as_u16()));
+    let mut response = match &fault {
+        Some(fault) => fault.upon_transport(response, &connection).await,
+        None => response,
+    };
+    match response.extensions_mut().remove::<Pass>() {
+        Some(pass) => response.map(|body| Body::new(Held { body, pass: Some(pass) })),
+        None => response,
+    }
+}
+
+/// Which room answers. A slash at the end changes nothing.
+async fn route(org: &Org, head: &Parts, body: Body, number: u64, refused: bool) -> Response {
+    let segments: Vec<&str> = head.uri.path().split('/').filter(|segment| !segment.is_empty()).collect();
+    let query = head.uri.query().unwrap_or_default();
+    match (&head.method, segments.as_slice()) {
+        (&Method::POST, ["services", "oauth2", "token"]) => match to_bytes(body, MAX_BODY).await {
+            Ok(body) => oauth::token(org, &head.headers, query, &body),
+            Err(_) => reply::oauth_error("invalid_request", "the request body cannot be read"),
+        },
+        (&Method::POST, ["services", "Soap", "u", version, ..]) => match to_bytes(body, MAX_BODY).await {
+            Ok(body) => soap::login(org, version, &body),
+            Err(_) => reply::body(StatusCode::BAD_REQUEST, "text/plain", "the request body cannot be read"),
+        },
+        (method, ["services", "oauth2", "token"] | ["services", "Soap", "u", ..]) => {
+            reply::not_allowed(method, "POST")
+        }
+        (_, ["services", "oauth2", "userinfo"]) => match gate::admit(org, &head.headers, refused) {
+            Ok(_pass) => oauth::userinfo(org),
+            Err(stop) => stop.response(),
+        },
+        (&Method::GET | &Method::HEAD, ["services", "data"]) => resources::versions(),
+        (method, ["services", "data"]) => reply::not_allowed(method, "HEAD,GET"),
+        (_, ["services", "data", version, rest @ ..]) => {
+            let pass = gate::check_version(version).and_then(|()| gate::admit(org, &head.headers, refused));
+            let (known, mut response) = match pass {
+                Ok(pass) => {
+                    org.log.update(number, |request| request.authorised = true);
+                    let mut response = resource(org, head, version, rest, query);
+                    response.extensions_mut().insert(pass);
+                    (true, response)
+                }
+                Err(stop) => (stop.knows_the_caller(), stop.response()),
+            };
+            if known {
+                gate::mark(org, version, &mut response);
+            }
+            response
+        }
+        _ => reply::not_found(),
+    }
+}
+
+/// The resources of one API version. The ones to come (collections, composite, bulk jobs) have their place here.
+fn resource(org: &Org, head: &Parts, version: &str, rest: &[&str], query: &str) -> Response {
+    let read = matches!(head.method, Method::GET | Method::HEAD);
+    match rest {
+        [] if read => resources::resources(version),
+        ["limits"] if read => resources::limits(org),
+        ["sobjects"] if read => describe::global(org, version),
+        ["sobjects", name, "describe"] if read => describe::object(org, version, name),
+        ["query"] if read => query::run(org, version, &head.headers, query, false),
+        ["queryAll"] if read => query::run(org, version, &head.headers, query, true),
+        ["query" | "queryAll", locator] if read => query::more(org, version, locator),
+        [] | ["limits" | "sobjects" | "query" | "queryAll"] | ["sobjects", _, "describe"] | ["query", _] => {
+            reply::not_allowed(&head.method, "HEAD,GET")
+        }
+        _ => reply::not_found(),
+    }
+}
+
+/// The front end counts the address as it came, percent-encoded, together with the headers.
+fn too_long(head: &Parts) -> Option<Response> {
+    let uri = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if uri + headers <= MAX_HEAD {
+        None
+    } else if uri >= headers {
+        Some(reply::bad_message(StatusCode::URI_TOO_LONG, "URI Too Long"))
+    } else {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Some(reply::bad_message(status, "Request Header Fields Too Large"))
+    }
+}
+
+async fn gzip(request: &HeaderMap, response: Response) -> Response {
+    let wanted = request
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| {
+            coding.split(';').next().is_some_and(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
+        });
+    if !wanted {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    if body.len() < MIN_GZIP {
+        return Response::from_parts(head, Body::from(body));
+    }
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    // Writing to memory cannot fail.
+    let _ = encoder.write_all(&body);
+    head.headers.remove(CONTENT_LENGTH);
+    head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    head.headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    Response::from_parts(head, Body::from(encoder.finish().unwrap_or_default()))
+}
+
+/// `Date` by the org's clock: what a client may take for the vendor's time.
+fn dated(org: &Org, mut response: Response) -> Response {
+    let seconds = u64::try_from(org.clock.now().div_euclid(1000)).unwrap_or_default();
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+    if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(at)) {
+        response.headers_mut().insert(DATE, date);
+    }
+    response
+}
+
+/// A query string as a person reads it, for the log and for matching faults.
+fn decoded(query: &str) -> String {
+    form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join("&")
+}
