@@ -1,7 +1,9 @@
 //! A run: claim, load, read, emit, commit, checkpoint, acknowledge, release.
 
 mod budget;
+mod deletes;
 mod drift;
+mod generation;
 mod lease;
 mod reader;
 mod reconcile;
@@ -10,7 +12,7 @@ mod select;
 mod stream;
 mod writer;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use connector_sdk::{
     Connector, Context, Counters, Emit, Error, Manifest, Result, RunId, StreamId, SyncMode, Timestamp,
@@ -99,6 +101,9 @@ pub struct RunOptions {
     pub lease: Duration,
     /// The largest share of a stream that a full read may conclude to be deleted without being told so.
     pub delete_cap: f64,
+    /// A folder for what a full read has to remember on disk, to conclude deletes from it (the sorted keys of
+    /// two generations). None: deletes are not concluded.
+    pub work: Option<PathBuf>,
     /// Dead letters that end a stream.
     pub max_dead_letters: u64,
     /// A record larger than this goes to the dead letters, in bytes.
@@ -119,6 +124,7 @@ impl Default for RunOptions {
             streams: 2,
             lease: Duration::from_secs(30),
             delete_cap: 0.2,
+            work: None,
             max_dead_letters: 1_000,
             max_record: 16 << 20,
             call: Duration::from_secs(600),

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use connector_sdk::{
-    Context, Error, Plan, ReadRequest, Result, State, StreamSelection, StreamSpec, StreamState, SyncMode,
+    Context, Error, Partition, PartitionId, Plan, ReadRequest, Result, State, StreamSelection, StreamSpec,
+    StreamState, SyncMode,
     clock::timeout,
     contract::{Lease, Opening},
     record::EnvelopeHeader,
@@ -16,6 +17,8 @@ use tokio::{
 use super::{
     DriftPolicy, Job,
     budget::Budget,
+    deletes,
+    generation::Generation,
     lease::LeaseKeeper,
     reader::{Item, Numbering, Outcome, Reader},
     reconcile,
@@ -45,16 +48,16 @@ pub(super) async fn run_stream(job: &Job, selection: StreamSelection, policy: Dr
     report
 }
 
-struct StreamRun<'a> {
-    job: &'a Job,
+pub(super) struct StreamRun<'a> {
+    pub(super) job: &'a Job,
     /// As the job's, with a token that also stops when the lease is lost.
-    cx: Context,
+    pub(super) cx: Context,
     selection: StreamSelection,
-    schema: SchemaWatch,
-    lease: Lease,
-    writer: Writer,
+    pub(super) schema: SchemaWatch,
+    pub(super) lease: Lease,
+    pub(super) writer: Writer,
     budget: Budget,
-    report: &'a mut StreamReport,
+    pub(super) report: &'a mut StreamReport,
 }
 
 impl<'a> StreamRun<'a> {
@@ -109,6 +112,7 @@ impl<'a> StreamRun<'a> {
             pending_bytes: 0,
             pending_since: None,
             emitted: Emitted::default(),
+            generation: None,
         };
         let schema = SchemaWatch::new(job, lease.clone(), policy);
         let budget = Budget::new(job.options.look_ahead);
@@ -158,7 +162,15 @@ impl<'a> StreamRun<'a> {
         for _ in 0..MAX_ROUNDS {
             let (plan, state, first_since_reset) = self.plan().await?;
             let again = plan.again;
+            let names: Vec<PartitionId> =
+                plan.partitions.iter().map(|partition| partition.id.clone()).collect();
             let clean = self.read_all(plan, &state, first_since_reset).await?;
+            if clean && self.selection.mode == SyncMode::Full {
+                let state = self.load().await?;
+                if are_complete(&state, &names) {
+                    self.conclude_deletes(&state).await?;
+                }
+            }
             if self.cx.is_stopping() {
                 self.report.status = RunStatus::Stopped;
                 return Ok(());
@@ -178,7 +190,16 @@ impl<'a> StreamRun<'a> {
         let plan = timeout(&**self.cx.clock(), self.job.options.call, call)
             .await
             .map_err(|elapsed| Error::transient("plan", elapsed.to_string()))??;
-        let restart = self.selection.mode == SyncMode::Full && begins_anew(&state, &plan);
+        plan.partitions.iter().try_for_each(|partition| deletes::refuse_reserved(&partition.id))?;
+        let full = self.selection.mode == SyncMode::Full;
+        let names: Vec<PartitionId> = plan.partitions.iter().map(|partition| partition.id.clone()).collect();
+        if full && state.generation > 0 && are_complete(&state, &names) {
+            // The run before read everything and died before it had concluded the deletes.
+            self.note_keys(state.generation);
+            self.conclude_deletes(&state).await?;
+        }
+        let state = self.load().await?;
+        let restart = full && (state.generation == 0 || deletes::is_concluded(&state)?);
         if restart || plan.state.is_some() || !plan.folded.is_empty() {
             let fold = Fold {
                 state: plan.state.clone(),
@@ -189,11 +210,32 @@ impl<'a> StreamRun<'a> {
             self.job.registry.fold(&self.lease, &fold).await?;
         }
         let state = self.load().await?;
+        if full {
+            self.note_keys(state.generation);
+        }
         Ok((plan, state, first_since_reset))
     }
 
+    /// From now on the keys of what is emitted are noted, if deletes are to be concluded from them.
+    fn note_keys(&mut self, generation: u64) {
+        let has_key = !self.selection.spec.primary_key.is_empty();
+        let work = self.job.options.work.as_ref().filter(|_| has_key);
+        self.writer.generation =
+            work.map(|work| Generation::new(work, &self.lease.stream, generation, self.lease.fence));
+    }
+
     /// Reads the plan's partitions, several at once, and commits as it goes. True when all went well.
-    async fn read_all(&mut self, plan: Plan, state: &StreamState, first_since_reset: bool) -> Result<bool> {
+    async fn read_all(
+        &mut self,
+        mut plan: Plan,
+        state: &StreamState,
+        first_since_reset: bool,
+    ) -> Result<bool> {
+        if self.selection.mode == SyncMode::Full {
+            // A full read that goes on: what it has read to the end is not read again.
+            plan.partitions
+                .retain(|partition| !state_of(state, &partition.id).is_some_and(State::is_complete));
+        }
         for skipped in plan.skipped {
             let report = PartitionReport { partition: skipped.partition, error: skipped.error };
             self.report.skipped.push(report);
@@ -207,7 +249,7 @@ impl<'a> StreamRun<'a> {
         let (sender, mut items) = mpsc::channel(64);
         let mut waiting = plan.partitions.into_iter();
         let mut readers: JoinSet<()> = JoinSet::new();
-        let mut running: Vec<(connector_sdk::PartitionId, AbortHandle)> = Vec::new();
+        let mut running: Vec<(PartitionId, AbortHandle)> = Vec::new();
         let mut clean = true;
         loop {
             while running.len() < at_once && !self.cx.is_stopping() {
@@ -244,7 +286,7 @@ impl<'a> StreamRun<'a> {
 
     fn reader(
         &self,
-        partition: connector_sdk::Partition,
+        partition: Partition,
         state: &StreamState,
         first_since_reset: bool,
         items: mpsc::Sender<Item>,
@@ -275,11 +317,7 @@ impl<'a> StreamRun<'a> {
     }
 
     /// Takes one item from a reader. False when it tells of a failure that the stream survives.
-    async fn take(
-        &mut self,
-        item: Item,
-        running: &mut Vec<(connector_sdk::PartitionId, AbortHandle)>,
-    ) -> Result<bool> {
+    async fn take(&mut self, item: Item, running: &mut Vec<(PartitionId, AbortHandle)>) -> Result<bool> {
         match item {
             Item::Batch(batch, share) => {
                 self.writer.emit(batch).await?;
@@ -319,7 +357,7 @@ impl<'a> StreamRun<'a> {
         Ok(true)
     }
 
-    fn ended(&mut self, partition: connector_sdk::PartitionId, outcome: Outcome) -> bool {
+    fn ended(&mut self, partition: PartitionId, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Finished | Outcome::Stopped => true,
             Outcome::Skipped(error) => {
@@ -341,7 +379,7 @@ impl<'a> StreamRun<'a> {
     /// A connector that panics fails its partition, like any other error of it.
     async fn bury_panicked(
         &mut self,
-        running: &mut Vec<(connector_sdk::PartitionId, AbortHandle)>,
+        running: &mut Vec<(PartitionId, AbortHandle)>,
         panicked: tokio::task::JoinError,
     ) -> Result<()> {
         let gone = running.iter().position(|(_, task)| task.id() == panicked.id());
@@ -355,14 +393,13 @@ impl<'a> StreamRun<'a> {
     }
 }
 
-/// Whether a full read begins, or one that was interrupted goes on.
-fn begins_anew(state: &StreamState, plan: &Plan) -> bool {
-    let states = || {
-        plan.partitions
-            .iter()
-            .map(|partition| state.partitions.get(&partition.id).and_then(|known| known.state.as_ref()))
-    };
-    state.generation == 0 || states().all(|state| state.is_none_or(State::is_complete))
+/// Whether each of these partitions has been read to its end.
+fn are_complete(state: &StreamState, partitions: &[PartitionId]) -> bool {
+    partitions.iter().all(|id| state_of(state, id).is_some_and(State::is_complete))
+}
+
+fn state_of<'a>(state: &'a StreamState, partition: &PartitionId) -> Option<&'a State> {
+    state.partitions.get(partition).and_then(|known| known.state.as_ref())
 }
 
 /// The schema's short name, shared by every batch.

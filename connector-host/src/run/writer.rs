@@ -8,7 +8,7 @@ use connector_sdk::{
     contract::{Commit, Lease, SequencedBatch},
 };
 
-use super::{Progress, RunOptions};
+use super::{Progress, RunOptions, generation::Generation};
 use crate::{Registry, report::StreamReport};
 
 /// Makes durable what the readers of a stream send.
@@ -29,6 +29,8 @@ pub(super) struct Writer {
     pub(super) pending_since: Option<Duration>,
     /// What was emitted since the last commit, for the report.
     pub(super) emitted: Emitted,
+    /// The keys of a full read, where deletes are to be concluded from them.
+    pub(super) generation: Option<Generation>,
 }
 
 /// Sums of what was emitted and is not committed.
@@ -41,6 +43,9 @@ impl Writer {
     /// Hands a batch to the sink.
     pub(super) async fn emit(&mut self, batch: SequencedBatch) -> Result<()> {
         self.pending_bytes += batch.batch.page().len() as u64;
+        if let Some(generation) = &mut self.generation {
+            generation.note(&batch);
+        }
         self.sink.emit(&self.cx, batch).await
     }
 
@@ -81,6 +86,9 @@ impl Writer {
             return Ok(());
         }
         let letters = std::mem::take(&mut self.emitted).dead_letters;
+        if let Some(generation) = &mut self.generation {
+            generation.flush().await?;
+        }
         if records > 0 || letters > 0 {
             let receipt = self.sink.commit(&self.cx, &self.lease, &commits).await?;
             report.commits.push(receipt);

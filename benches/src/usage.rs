@@ -1,0 +1,21 @@
+//! What this process has used, from the kernel's own accounts.
+
+use crate::Outcome;
+
+/// CPU seconds of this process, user and system. The kernel counts in ticks of 10 ms.
+pub(crate) fn cpu_seconds() -> Outcome<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // The second field is the program's name in parentheses, and may hold anything.
+    let (_, fields) = stat.rsplit_once(") ").ok_or("no /proc/self/stat")?;
+    let mut ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
+    let (user, system) = (ticks.next().ok_or("no utime")??, ticks.next().ok_or("no stime")??);
+    Ok((user + system) / 100.0)
+}
+
+/// The most memory it has had resident, in MB.
+pub(crate) fn peak_mb() -> Outcome<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).ok_or("no VmHWM")?;
+    let kib: f64 = line.split_whitespace().nth(1).ok_or("no VmHWM")?.parse()?;
+    Ok(kib * 1024.0 / 1e6)
+}

@@ -1,0 +1,227 @@
+//! The ways of reading the pages that are compared.
+
+use std::{
+    io::{BufWriter, Write},
+    sync::Arc,
+    time::Instant,
+};
+
+use async_trait::async_trait;
+use connector_bronze::{Bronze, BronzeConfig, Format};
+use connector_host::{
+    registry::SqliteRegistry,
+    report::RunStatus,
+    run::{self, Job, Quiet, RunOptions},
+};
+use connector_sdk::{
+    Authenticate, Catalog, Connector, Context, Counters, Discover, Error, Identity, Manifest, Message,
+    Network, Partition, Plan, Read, ReadRequest, Result, State, StreamId, StreamSelection, StreamSpec,
+    StreamState, SystemClock,
+    http::{HttpClient, Request},
+    record::{PageSpec, PageSplitter},
+};
+use futures_util::stream::BoxStream;
+use serde_json::value::RawValue;
+
+use crate::{Cost, Outcome, usage};
+
+/// Each way's letter, and what it does.
+pub(crate) const WAYS: [(&str, &str); 5] = [
+    ("a", "download only"),
+    ("b", "serde_json RawValue → JSONL"),
+    ("c", "whole run → JSONL envelope"),
+    ("d", "whole run → Parquet zstd 1"),
+    ("e", "whole run → Parquet with typed columns"),
+];
+
+/// Reads all pages in this way, and says what this process has used.
+pub(crate) fn read(way: &str, url: &str) -> Outcome<Cost> {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    #[expect(clippy::disallowed_methods, reason = "a bench measures the machine's time")]
+    let start = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let (records, bytes) = runtime.block_on(async {
+        match way {
+            "a" => plain(url, false).await,
+            "b" => plain(url, true).await,
+            "c" => whole_run(url, Format::Jsonl, false).await,
+            "d" => whole_run(url, Format::Parquet, false).await,
+            "e" => whole_run(url, Format::Parquet, true).await,
+            other => Err(format!("there is no way `{other}`").into()),
+        }
+    })?;
+    Ok(Cost {
+        records,
+        bytes,
+        wall_seconds: start.elapsed().as_secs_f64(),
+        cpu_seconds: usage::cpu_seconds()?,
+        peak_mb: usage::peak_mb()?,
+    })
+}
+
+fn context() -> Context {
+    Context::builder("bench", "static").network(Network::loopback()).run("bench".into()).build()
+}
+
+fn client(cx: &Context, url: &str) -> Outcome<HttpClient> {
+    Ok(HttpClient::builder(cx).base_url(url.parse()?).build()?)
+}
+
+#[derive(serde::Deserialize)]
+struct Page<'a> {
+    #[serde(rename = "nextRecordsUrl")]
+    next: Option<String>,
+    #[serde(borrow)]
+    records: Vec<&'a RawValue>,
+}
+
+/// Downloads; with `split` also splits with serde_json and writes a plain line per record.
+async fn plain(url: &str, split: bool) -> Outcome<(u64, u64)> {
+    let cx = context();
+    let client = client(&cx, url)?;
+    let folder = tempfile::tempdir()?;
+    let mut file = BufWriter::with_capacity(1 << 20, std::fs::File::create(folder.path().join("out.jsonl"))?);
+    let (mut records, mut bytes, mut number) = (0u64, 0u64, 0u64);
+    loop {
+        let response = client.send(&cx, Request::get("page", format!("/page/{number}"))).await?;
+        bytes += response.body.len() as u64;
+        let more = if split {
+            let page: Page<'_> = serde_json::from_slice(&response.body)?;
+            for record in &page.records {
+                file.write_all(record.get().as_bytes())?;
+                file.write_all(b"\n")?;
+            }
+            records += page.records.len() as u64;
+            page.next.is_some()
+        } else {
+            records += crate::pages::PAGE;
+            let head = response.body.get(..200).unwrap_or(&response.body);
+            std::str::from_utf8(head)?.contains("nextRecordsUrl")
+        };
+        if !more {
+            break;
+        }
+        number += 1;
+    }
+    file.into_inner()?.sync_all()?;
+    Ok((records, bytes))
+}
+
+async fn whole_run(url: &str, format: Format, typed: bool) -> Outcome<(u64, u64)> {
+    let folder = tempfile::tempdir()?;
+    let cx = context();
+    let source = Static { client: client(&cx, url)? };
+    let clock = SystemClock::shared();
+    let bronze =
+        BronzeConfig { path: folder.path().join("bronze"), format, typed, ..BronzeConfig::default() };
+    let registry = SqliteRegistry::open(&folder.path().join("registry.db"), clock).await?;
+    let job = Job {
+        cx,
+        connector: Arc::new(source),
+        manifest: Manifest::new("static", "bench", "0.1.0"),
+        registry: Arc::new(registry),
+        sink: Arc::new(Bronze::open(bronze)?),
+        streams: None,
+        options: RunOptions::default(),
+        progress: Arc::new(Quiet),
+    };
+    let received = job.cx.counters().clone();
+    let report = run::run(job).await;
+    match (report.status, report.error) {
+        (RunStatus::Succeeded, None) => Ok((report.totals.records, Counters::get(&received.received_bytes))),
+        (_, error) => Err(format!("the run failed: {error:?}").into()),
+    }
+}
+
+/// A connector for the static pages, as an author would write it.
+#[derive(Debug)]
+struct Static {
+    client: HttpClient,
+}
+
+#[async_trait]
+impl Authenticate for Static {
+    async fn authenticate(&self, _cx: &Context) -> Result<Identity> {
+        Ok(Identity::new("nobody"))
+    }
+}
+
+#[async_trait]
+impl Discover for Static {
+    async fn discover(&self, _cx: &Context, _names: Option<&[StreamId]>) -> Result<Catalog> {
+        let text = serde_json::json!({ "type": ["string", "null"] });
+        let mut properties = serde_json::Map::new();
+        for name in FIELDS {
+            properties.insert(name.to_owned(), text.clone());
+        }
+        for name in ["IsDeleted", "HasOptedOutOfEmail"] {
+            properties.insert(name.to_owned(), serde_json::json!({ "type": "boolean" }));
+        }
+        properties.insert("Score__c".to_owned(), serde_json::json!({ "type": ["number", "null"] }));
+        for name in ["CreatedDate", "LastModifiedDate", "SystemModstamp"] {
+            properties
+                .insert(name.to_owned(), serde_json::json!({ "type": "string", "format": "date-time" }));
+        }
+        let schema = serde_json::json!({ "type": "object", "properties": properties });
+        let contact =
+            StreamSpec::new("Contact", schema).with_primary_key(["Id"]).with_cursor("SystemModstamp");
+        Ok(Catalog::new(vec![contact]))
+    }
+}
+
+const FIELDS: [&str; 18] = [
+    "Id",
+    "AccountId",
+    "LastName",
+    "FirstName",
+    "Name",
+    "Email",
+    "Phone",
+    "MobilePhone",
+    "Title",
+    "Department",
+    "MailingStreet",
+    "MailingCity",
+    "MailingPostalCode",
+    "MailingCountry",
+    "LeadSource",
+    "Birthdate",
+    "OwnerId",
+    "Description",
+];
+
+#[async_trait]
+impl Read for Static {
+    async fn partitions(&self, _: &Context, _: &StreamSelection, _: &StreamState) -> Result<Plan> {
+        Ok(Plan::read([Partition::new("all")]))
+    }
+
+    fn read(&self, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
+        let client = self.client.clone();
+        Box::pin(async_stream::try_stream! {
+            let spec = PageSpec::new(request.stream.spec.name.clone(), ["records"])
+                .with_page_field(["nextRecordsUrl"])
+                .with_key(["Id"])
+                .with_cursor(Some("SystemModstamp".to_owned()))
+                .with_deleted(Some("IsDeleted".to_owned()));
+            let splitter = PageSplitter::new(spec);
+            let mut next = Some("/page/0".to_owned());
+            let mut number = 0;
+            while let Some(path) = next {
+                number += 1;
+                let response = client.send(&request.cx, Request::get("page", path)).await?;
+                let page = splitter.split(response.body, number)?;
+                next = page.text(0).map(|text| text.into_owned());
+                let records = page.batch.len() as u64;
+                yield Message::Batch(page.batch);
+                let state = State::encode(1, &next)?.covering(records);
+                yield Message::State(if next.is_none() { state.completing() } else { state });
+            }
+            if number == 0 {
+                Err(Error::bug("read", "no page"))?;
+            }
+        })
+    }
+}
+
+impl Connector for Static {}

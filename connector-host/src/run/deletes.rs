@@ -1,0 +1,139 @@
+//! After a full read that was seen whole: the deletes it shows become records (rule D-14).
+
+use connector_sdk::{
+    Class, Error, PartitionId, Result, State, StreamId, StreamState,
+    contract::{Commit, SequencedBatch},
+    record::{Batch, BatchBuilder, Tally},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{generation::Generation, stream::StreamRun};
+
+/// The partition of concluded deletes. No source has one of this name, because the host refuses it.
+pub(super) const PARTITION: &str = "_concluded_deletes";
+
+/// Records in a batch of deletes.
+const BATCH: usize = 2_000;
+
+/// Where the concluding stands.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Cursor {
+    generation: u64,
+    after: Option<String>,
+}
+
+impl StreamRun<'_> {
+    /// Concludes what was deleted, once in each generation, and marks the generation as seen whole. Resumes
+    /// where it was interrupted.
+    pub(super) async fn conclude_deletes(&mut self, state: &StreamState) -> Result<()> {
+        let known = state.partitions.get(PARTITION);
+        let standing = cursor(state)?;
+        if standing.as_ref().is_some_and(|(_, complete)| *complete) {
+            return Ok(());
+        }
+        let generation = self.writer.generation.take();
+        if let Some(generation) = &generation {
+            generation.merge().await?;
+            self.refuse_beyond_cap(generation).await?;
+        }
+        let mut after = standing.and_then(|(cursor, _)| cursor.after).map(String::into_bytes);
+        let mut sequence = known.map_or(0, |known| known.sequence);
+        loop {
+            let keys = match &generation {
+                Some(generation) => generation.gone(after.clone(), BATCH).await?,
+                None => Vec::new(),
+            };
+            let (count, last) = (keys.len() as u64, keys.len() < BATCH);
+            after = keys.last().cloned().or(after);
+            let batch = deletes(&self.lease.stream, &keys);
+            let tally = Tally::of(&batch);
+            if count > 0 {
+                self.writer.emit(self.numbered(batch, state, sequence + 1)).await?;
+            }
+            sequence += count;
+            let text = after.as_ref().map(|key| String::from_utf8_lossy(key).into_owned());
+            let done =
+                State::encode(1, &Cursor { generation: state.generation, after: text })?.covering(count);
+            self.writer.cover(Commit {
+                partition: PARTITION.into(),
+                epoch: state.epoch,
+                generation: state.generation,
+                sequence,
+                tally,
+                state: if last { done.completing() } else { done },
+            });
+            self.report.deletes += count;
+            self.writer.commit(self.report).await?;
+            if last {
+                break;
+            }
+        }
+        match generation {
+            Some(generation) => generation.clean().await,
+            None => Ok(()),
+        }
+    }
+
+    async fn refuse_beyond_cap(&self, generation: &Generation) -> Result<()> {
+        let Some(found) = generation.compare().await? else { return Ok(()) };
+        let share = found.gone as f64 / found.before.max(1) as f64;
+        if share <= self.job.options.delete_cap {
+            return Ok(());
+        }
+        Err(Error::new(
+            Class::Permanent,
+            "conclude deletes",
+            "the full read lacks more of the earlier records than may be concluded to be deleted; if they are really \
+             gone, run once with a larger cap",
+        )
+        .with_context("stream", &self.lease.stream)
+        .with_context("before", found.before)
+        .with_context("gone", found.gone)
+        .with_context("cap", self.job.options.delete_cap))
+    }
+
+    fn numbered(&self, batch: Batch, state: &StreamState, first_sequence: u64) -> SequencedBatch {
+        SequencedBatch {
+            batch,
+            partition: PARTITION.into(),
+            first_sequence,
+            epoch: state.epoch,
+            generation: state.generation,
+            extracted_at: self.cx.clock().now(),
+            schema_fingerprint: self.schema.fingerprint(),
+            covered: true,
+        }
+    }
+}
+
+/// Where the concluding of the current generation stands, and whether it is done.
+fn cursor(state: &StreamState) -> Result<Option<(Cursor, bool)>> {
+    let Some(standing) = state.partitions.get(PARTITION).and_then(|known| known.state.as_ref()) else {
+        return Ok(None);
+    };
+    let cursor: Cursor = standing.decode(1)?;
+    let current = cursor.generation == state.generation;
+    Ok(current.then(|| (cursor, standing.is_complete())))
+}
+
+/// Whether the current generation was seen whole, and its deletes concluded.
+pub(super) fn is_concluded(state: &StreamState) -> Result<bool> {
+    Ok(cursor(state)?.is_some_and(|(_, complete)| complete))
+}
+
+fn deletes(stream: &StreamId, keys: &[Vec<u8>]) -> Batch {
+    let mut batch = BatchBuilder::new(stream.clone());
+    for key in keys {
+        batch.delete(key, None);
+    }
+    batch.build()
+}
+
+/// A source must not use the host's own partition.
+pub(super) fn refuse_reserved(partition: &PartitionId) -> Result<()> {
+    if partition.as_str() == PARTITION {
+        return Err(Error::bug("plan", "the connector uses a partition name that is the host's own")
+            .with_context("partition", partition));
+    }
+    Ok(())
+}
