@@ -27,7 +27,13 @@ impl JwtBearer {
         audience: impl Into<String>,
         private_key: Secret,
     ) -> Result<Self> {
-        Ok(Self { endpoint, issuer: issuer.into(), subject: subject.into(), audience: audience.into(), private_key })
+        Ok(Self {
+            endpoint,
+            issuer: issuer.into(),
+            subject: subject.into(),
+            audience: audience.into(),
+            private_key,
+        })
     }
 }
 

@@ -133,8 +133,9 @@ pub trait TokenSource: Send + Sync + fmt::Debug {
 
 fn bearer(token: &Token) -> Result<HeaderValue> {
     let text = zeroize::Zeroizing::new(format!("Bearer {}", token.secret().expose()));
-    let mut value = HeaderValue::try_from(text.as_str())
-        .map_err(|_| Error::config("authenticate", "the access token holds characters that no header can carry"))?;
+    let mut value = HeaderValue::try_from(text.as_str()).map_err(|_| {
+        Error::config("authenticate", "the access token holds characters that no header can carry")
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -27,10 +27,7 @@ struct Shared {
     cx: Context,
     request: Request,
     attempts: AtomicU32,
-    /// An attempt may be on the wire. True until somebody knows better, so that a layer used alone
-    /// never claims that a write was not sent.
     sending: AtomicBool,
-    /// The attempt's answer has begun.
     answering: AtomicBool,
     /// The worst delivery of the attempts that ended, as a number.
     settled: AtomicU8,
@@ -119,27 +116,21 @@ impl Call {
         self
     }
 
-    /// The URL of this attempt.
+    /// The URL of this attempt: what the auth layer resolved, or the request's own.
     pub(super) fn url(&self) -> Result<Url> {
         self.outgoing.as_ref().map_or_else(|| self.request().url(None), |outgoing| Ok(outgoing.url.clone()))
     }
 
-    /// How often it has been sent.
+    /// How often it has been tried.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.shared.attempts.load(Ordering::Relaxed)
     }
 
-    /// The attempt may be on the wire from here on. The innermost service that sends says so.
-    pub fn sending(&self) {
+    /// An attempt begins.
+    pub(super) fn attempting(&self) {
         self.shared.attempts.fetch_add(1, Ordering::Relaxed);
         self.shared.answering.store(false, Ordering::Relaxed);
-        self.shared.sending.store(true, Ordering::Relaxed);
-    }
-
-    /// Nothing is on the wire: a layer waits, or fetches a token.
-    pub(super) fn not_sending(&self) {
-        self.shared.sending.store(false, Ordering::Relaxed);
     }
 
     /// The answer has begun: from here on the body's limits apply, not the attempt's.
@@ -151,7 +142,19 @@ impl Call {
         self.shared.answering.load(Ordering::Relaxed)
     }
 
-    /// An attempt has ended so.
+    /// The layer that says so holds the operation back: it waits, or fetches a token. Nothing is on
+    /// the wire until it [passes on](Self::passing_on).
+    pub fn holding(&self) {
+        self.shared.sending.store(false, Ordering::Relaxed);
+    }
+
+    /// The layers below have it, and may have sent it. So it is taken to be from the start, that a
+    /// layer used alone never claims that a write was not sent.
+    pub fn passing_on(&self) {
+        self.shared.sending.store(true, Ordering::Relaxed);
+    }
+
+    /// An attempt has ended, with this effect.
     pub(super) fn settle(&self, delivery: Delivery) {
         let number = match delivery {
             Delivery::NotSent => 0,
@@ -159,10 +162,10 @@ impl Call {
             Delivery::Unknown => 2,
         };
         self.shared.settled.fetch_max(number, Ordering::Relaxed);
-        self.not_sending();
+        self.holding();
     }
 
-    /// Whether the vendor may have acted on any attempt so far.
+    /// The worst that may be true of all attempts so far: has the vendor acted on one?
     #[must_use]
     pub fn delivery(&self) -> Delivery {
         match self.shared.settled.load(Ordering::Relaxed) {

@@ -2,9 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
+use tower::{Service, ServiceExt};
 use url::Url;
 
-use super::{Faults, Request, Response, StackCounters, StatusFaults, hosts::Hosts};
+use super::{
+    AuthLayer, Call, Faults, Hosts, Request, Response, StackCounters, StatusFaults, Transport,
+    stack::{self, Stack},
+};
 use crate::{Context, Error, Result, auth::TokenSource};
 
 /// A resilient HTTP client for one connection. A clone is cheap and shares connections and counters.
@@ -20,6 +24,7 @@ use crate::{Context, Error, Result, auth::TokenSource};
 /// ```
 #[derive(Clone)]
 pub struct HttpClient {
+    stack: Stack,
     counters: Arc<StackCounters>,
 }
 
@@ -46,8 +51,7 @@ impl HttpClient {
     /// the vendor says no. Ambiguous when nobody knows whether a write happened. Else what the client's
     /// [`Faults`] make of the answer.
     pub async fn send(&self, cx: &Context, request: Request) -> Result<Response> {
-        let _ = cx;
-        Err(Error::bug(request.operation(), "the stack is being built"))
+        self.stack.clone().ready().await?.call(Call::new(cx.clone(), request)).await
     }
 
     /// What its layers have done so far.
@@ -111,13 +115,30 @@ impl HttpClientBuilder {
     /// # Errors
     /// Config when a setting does not make sense, naming it.
     pub fn build(self) -> Result<HttpClient> {
+        let cx = &self.cx;
         let mut hosts = Hosts::default();
+        for pattern in self.allow_hosts.iter().chain(&cx.network().allow_hosts) {
+            hosts.allow(pattern)?;
+        }
         if let Some(url) = &self.base_url {
             hosts.allow_origin(url.clone());
         }
-        for pattern in self.allow_hosts.iter().chain(&self.cx.network().allow_hosts) {
-            hosts.allow(pattern)?;
+        if self.tokens.is_some() && hosts.is_empty() {
+            return Err(Error::config(
+                "connect",
+                "a client with tokens needs a base URL or the hosts they may go to",
+            ));
         }
-        Ok(HttpClient { counters: Arc::default() })
+        let counters = Arc::<StackCounters>::default();
+        let transport = Transport::new(cx, &self.user_agent)?.counters(Arc::clone(&counters));
+        let mut auth = AuthLayer::new(hosts);
+        if let Some(url) = self.base_url {
+            auth = auth.base_url(url);
+        }
+        if let Some(tokens) = self.tokens {
+            auth = auth.tokens(tokens);
+        }
+        let stack = stack::build(cx.resilience(), cx.seed(), auth, self.faults, &counters, transport);
+        Ok(HttpClient { stack, counters })
     }
 }

@@ -77,7 +77,8 @@ impl Faults for StatusFaults {
             _ if status.is_redirection() => (Class::Permanent, "redirects, which is refused"),
             _ => (Class::Permanent, "refuses the request"),
         };
-        let mut error = Error::new(class, request.operation(), format!("the vendor {what} (status {})", status.as_u16()));
+        let mut error =
+            Error::new(class, request.operation(), format!("the vendor {what} (status {})", status.as_u16()));
         if let Some(host) = response.url.host_str() {
             error = error.with_context("host", host);
         }
@@ -184,7 +185,10 @@ fn answered(error: Error, response: &Response) -> Error {
         return error;
     }
     let answered_at = response.date().unwrap_or(response.received_at);
-    match response.header(header::RETRY_AFTER.as_str()).and_then(|value| retry_after::parse(value, answered_at)) {
+    match response
+        .header(header::RETRY_AFTER.as_str())
+        .and_then(|value| retry_after::parse(value, answered_at))
+    {
         Some(wait) => error.with_retry_after(wait),
         None => error,
     }

@@ -36,7 +36,11 @@ impl Target {
             return Err(refused("is neither an absolute URL nor a path that starts with one slash"));
         }
         let url = base.join(path).map_err(|_| refused("is no valid path"))?;
-        if url.origin() == base.origin() { Ok(url) } else { Err(refused("leaves the origin of the base URL")) }
+        if url.origin() == base.origin() {
+            Ok(url)
+        } else {
+            Err(refused("leaves the origin of the base URL"))
+        }
     }
 }
 

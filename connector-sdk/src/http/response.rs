@@ -28,7 +28,13 @@ pub struct Response {
 impl Response {
     /// An answer; for services that stand in for a vendor.
     #[must_use]
-    pub fn new(status: StatusCode, headers: HeaderMap, body: impl Into<Bytes>, url: Url, received_at: Timestamp) -> Self {
+    pub fn new(
+        status: StatusCode,
+        headers: HeaderMap,
+        body: impl Into<Bytes>,
+        url: Url,
+        received_at: Timestamp,
+    ) -> Self {
         Self { status, headers, body: body.into(), url, received_at }
     }
 

@@ -3,10 +3,14 @@
 //! No I/O and no tower here, so that a connector without HTTP (email) uses the same ones, and so that
 //! tests drive them a million times without waiting.
 
+mod backoff;
+mod retry;
 pub mod retry_after;
 
 use std::time::Duration;
 
+pub use backoff::{Backoff, Jitter};
+pub use retry::{Decision, Failure, Reason, RetryPolicy, Standing};
 
 /// The `resilience:` settings of a connection. See the table of defaults in ARCHITECTURE.md.
 #[derive(Debug, Clone, PartialEq)]

@@ -33,3 +33,58 @@ pub fn parse(value: &str, answered_at: Timestamp) -> Option<Duration> {
     };
     (wait > Duration::ZERO).then_some(wait.min(LONGEST))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn case_56_to_58_every_form_of_retry_after() {
+        let noon: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        let seconds = |n| Some(Duration::from_secs(n));
+        let table = [
+            ("1", seconds(1)),
+            (" 120\t", seconds(120)),
+            ("007", seconds(7)),
+            ("86400", seconds(86_400)),
+            ("99999999999999999999999999", Some(LONGEST)),
+            ("18446744073709551615", Some(LONGEST)),
+            ("0", None),
+            ("000", None),
+            ("-1", None),
+            ("+5", None),
+            ("1.5", None),
+            ("", None),
+            (" ", None),
+            ("soon", None),
+            ("NaN", None),
+            ("120, 240", None),
+            ("1e3", None),
+            ("\u{ff11}", None),
+            ("Sat, 31 Jan 2026 12:00:30 GMT", seconds(30)),
+            ("Saturday, 31-Jan-26 12:00:30 GMT", seconds(30)),
+            ("Sat Jan 31 12:00:30 2026", seconds(30)),
+            ("Sun, 01 Feb 2026 12:00:00 GMT", seconds(86_400)),
+            ("Sat, 31 Jan 2026 12:00:00 GMT", None),
+            ("Sat, 31 Jan 2026 11:59:59 GMT", None),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LONGEST)),
+            ("Sat, 32 Jan 2026 12:00:30 GMT", None),
+            ("Sat, 31 Jan 2026 12:00:30", None),
+        ];
+        for (value, expected) in table {
+            assert_eq!(parse(value, noon), expected, "{value:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_none_or_a_wait_that_can_be_added_to_a_time(value in "\\PC*", now: i64) {
+            if let Some(wait) = parse(&value, Timestamp::from_millis(now)) {
+                prop_assert!(wait > Duration::ZERO && wait <= LONGEST);
+            }
+        }
+    }
+}

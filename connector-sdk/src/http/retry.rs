@@ -1,0 +1,250 @@
+//! Tries again what may go away. Whether and when is decided by [`RetryPolicy`]; this layer waits.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{self, Poll, ready},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tower::{Layer, Service};
+
+use super::{Call, Response, StackCounters, timer::Timer};
+use crate::{
+    Class, Counters, Delivery, Error, Result,
+    resilience::{Decision, Failure, Jitter, Reason, RetryPolicy, Standing},
+};
+
+/// Tries an operation again, after a wait, as a [`RetryPolicy`] decides.
+///
+/// It is outside of all that a single attempt needs: no permit is held through a wait, and each
+/// attempt has a fresh token. What it gives up is exhausted. A stop of the host ends a wait.
+#[derive(Debug, Clone)]
+pub struct RetryLayer {
+    policy: RetryPolicy,
+    jitter: Arc<Jitter>,
+    counters: Arc<StackCounters>,
+}
+
+impl RetryLayer {
+    /// This policy; waits are drawn from the sequence that starts at `seed` (0: another one each time).
+    #[must_use]
+    pub fn new(policy: RetryPolicy, seed: u64) -> Self {
+        Self { policy, jitter: Arc::new(Jitter::new(seed)), counters: Arc::default() }
+    }
+
+    /// Counts here.
+    #[must_use]
+    pub fn counters(mut self, counters: Arc<StackCounters>) -> Self {
+        self.counters = counters;
+        self
+    }
+}
+
+impl<S> Layer<S> for RetryLayer {
+    type Service = RetryService<S>;
+    fn layer(&self, inner: S) -> Self::Service {
+        RetryService { inner, layer: self.clone() }
+    }
+}
+
+/// See [`RetryLayer`].
+#[derive(Debug, Clone)]
+pub struct RetryService<S> {
+    inner: S,
+    layer: RetryLayer,
+}
+
+impl<S> Service<Call> for RetryService<S>
+where
+    S: Service<Call, Response = Response, Error = Error> + Clone,
+{
+    type Response = Response;
+    type Error = Error;
+    type Future = RetryFuture<S>;
+
+    fn poll_ready(&mut self, task: &mut task::Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_ready(task)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        // The clone is not ready; it is made so before each further attempt.
+        let service = self.clone();
+        let state = State::Trying { attempt: self.inner.call(call.clone()) };
+        RetryFuture { service, call, counted: 0, state }
+    }
+}
+
+pin_project! {
+    /// The future of [`RetryService`].
+    pub struct RetryFuture<S>
+    where
+        S: Service<Call>,
+    {
+        service: RetryService<S>,
+        call: Call,
+        counted: u32,
+        #[pin]
+        state: State<S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateOf]
+    enum State<F> {
+        Trying {
+            #[pin]
+            attempt: F,
+        },
+        Waiting {
+            failed: Option<Error>,
+            since: Duration,
+            timer: Timer,
+            #[pin]
+            stop: WaitForCancellationFutureOwned,
+        },
+        Readying,
+    }
+}
+
+impl<S> Future for RetryFuture<S>
+where
+    S: Service<Call, Response = Response, Error = Error> + Clone,
+{
+    type Output = Result<Response>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let RetryService { inner, layer } = this.service;
+        let cx = this.call.context();
+        let clock = &**cx.clock();
+        loop {
+            match this.state.as_mut().project() {
+                StateOf::Trying { attempt } => {
+                    let error = match ready!(attempt.poll(task)) {
+                        Ok(response) => return Poll::Ready(Ok(response)),
+                        Err(error) => error,
+                    };
+                    this.call.settle(error.delivery());
+                    *this.counted += 1;
+                    let wait = match layer.decide(this.call, &error, *this.counted) {
+                        Decision::GiveUp(reason) => {
+                            return Poll::Ready(Err(layer.give_up(this.call, error, reason)));
+                        }
+                        Decision::Retry { wait, counts } => {
+                            *this.counted -= u32::from(!counts);
+                            wait
+                        }
+                    };
+                    let attempts = this.call.attempts();
+                    tracing::info!(?wait, attempts, "trying again: {error}");
+                    let since = clock.monotonic();
+                    this.state.set(State::Waiting {
+                        failed: Some(error),
+                        since,
+                        timer: Timer::new(since.saturating_add(wait)),
+                        stop: CancellationToken::clone(cx.stop()).cancelled_owned(),
+                    });
+                }
+                StateOf::Waiting { failed, since, timer, stop } => {
+                    let stopped = stop.poll(task).is_ready();
+                    if !stopped {
+                        ready!(timer.poll(clock, task));
+                    }
+                    let waited = clock.monotonic().saturating_sub(*since);
+                    let millis = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+                    layer.counters.waited_millis.add(millis);
+                    Counters::add(&cx.counters().waited_millis, millis);
+                    if let (true, Some(error)) = (stopped, failed.take()) {
+                        return Poll::Ready(Err(layer.give_up(this.call, error, Reason::Stopping)));
+                    }
+                    this.state.set(State::Readying);
+                }
+                StateOf::Readying => {
+                    ready!(inner.poll_ready(task))?;
+                    layer.counters.retries.increment();
+                    Counters::add(&cx.counters().retries, 1);
+                    this.call.passing_on();
+                    let attempt = inner.call(this.call.clone());
+                    this.state.set(State::Trying { attempt });
+                }
+            }
+        }
+    }
+}
+
+impl RetryLayer {
+    fn decide(&self, call: &Call, error: &Error, counted: u32) -> Decision {
+        let cx = call.context();
+        let until = || error.resume_at().map(|at| at.saturating_since(cx.clock().now()));
+        let failure = Failure {
+            class: error.class(),
+            delivery: error.delivery(),
+            exhausted: error.is_exhausted(),
+            retry_after: error.retry_after().or_else(until).filter(|wait| !wait.is_zero()),
+            repeatable: call.request().is_repeatable(),
+        };
+        let standing =
+            Standing { attempts: counted, remaining: call.remaining(), stopping: cx.is_stopping() };
+        self.policy.decide(failure, standing, self.jitter.draw())
+    }
+
+    /// What the caller gets to see of the last failure.
+    fn give_up(&self, call: &Call, error: Error, reason: Reason) -> Error {
+        let attempts = call.attempts();
+        let error = match reason {
+            Reason::Final => return error,
+            Reason::Ambiguous => {
+                self.counters.ambiguous.increment();
+                let message = format!(
+                    "it is unknown whether the vendor did it ({}): look before repeating it",
+                    error.message()
+                );
+                return instead_of(error, Class::Ambiguous, message);
+            }
+            Reason::TooLong(wait) => {
+                let resume_at = call.context().clock().now() + wait;
+                let message = format!(
+                    "the vendor asks to wait for {wait:?}, longer than the deadline leaves: come back later"
+                );
+                instead_of(error, Class::RateLimited, message)
+                    .with_retry_after(wait)
+                    .with_resume_at(resume_at)
+            }
+            Reason::Stopping => {
+                let message = format!("stopping, so not tried again ({})", error.message());
+                return instead_of(error, Class::Transient, message);
+            }
+            Reason::Attempts | Reason::Deadline => error,
+        };
+        self.counters.given_up.increment();
+        // An earlier attempt may have had an effect that the last one had not.
+        let error = match call.delivery() {
+            Delivery::Unknown if !call.request().is_safe() => error.with_delivery(Delivery::Unknown),
+            _ => error,
+        };
+        error.with_context("attempts", attempts).into_exhausted()
+    }
+}
+
+/// Another error in the place of this one, which becomes its source.
+fn instead_of(error: Error, class: Class, message: String) -> Error {
+    let other = Error::new(class, error.operation().to_owned(), message).with_delivery(error.delivery());
+    error
+        .context()
+        .fold(other, |other, (name, value)| other.with_context(name, value))
+        .with_source(error.clone())
+}
+
+impl<S: Service<Call>> fmt::Debug for RetryFuture<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryFuture")
+            .field("call", &self.call)
+            .field("counted", &self.counted)
+            .finish_non_exhaustive()
+    }
+}
