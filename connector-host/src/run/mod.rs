@@ -2,6 +2,7 @@
 
 mod budget;
 mod deletes;
+mod discard;
 mod drift;
 mod generation;
 mod lease;

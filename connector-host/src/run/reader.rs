@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::{
     Progress,
     budget::{Budget, Share},
+    discard::FieldWatch,
 };
 
 /// What a reader sends to the writer of its stream, in order.
@@ -28,6 +29,8 @@ pub(super) enum Item {
     DeadLetter(DeadLetter),
     /// The schema has changed: sent before the first record of the new shape.
     Schema(Arc<connector_sdk::StreamSpec>),
+    /// A field that the accepted schema does not have, with the key of the first record that has it.
+    Unknown { field: String, key: String },
     /// The partition is done; always the last one.
     End { partition: PartitionId, outcome: Outcome, spilled: bool },
 }
@@ -59,6 +62,7 @@ pub(super) struct Reader {
     pub(super) budget: Budget,
     pub(super) hold_limit: usize,
     pub(super) max_record: usize,
+    pub(super) watch: Option<FieldWatch>,
     pub(super) stall: Duration,
     pub(super) items: mpsc::Sender<Item>,
     pub(super) progress: Arc<dyn Progress>,
@@ -150,6 +154,7 @@ impl Reader {
 
     async fn take_batch(&mut self, uncovered: &mut Uncovered, mut batch: Batch) -> Result<()> {
         self.bury_oversized(&mut batch).await?;
+        self.watch_fields(&mut batch).await?;
         if batch.is_empty() {
             return Ok(());
         }
@@ -227,16 +232,33 @@ impl Reader {
             false
         });
         for record in letters {
-            let letter = DeadLetter {
-                reason: format!("the record has {} bytes, the limit is {limit}", record.len()),
-                class: Class::Schema,
-                stream: self.stream().clone(),
-                partition: self.request.partition.id.clone(),
-                record,
-            };
-            self.send(Item::DeadLetter(letter)).await?;
+            self.bury(format!("the record has {} bytes, the limit is {limit}", record.len()), record).await?;
         }
         Ok(())
+    }
+
+    /// Rule D-18: fields that the accepted schema does not have, by the stream's policy.
+    async fn watch_fields(&mut self, batch: &mut Batch) -> Result<()> {
+        let Some(watch) = &self.watch else { return Ok(()) };
+        let watched = watch.apply(batch)?;
+        for (field, key) in watched.unknown {
+            self.send(Item::Unknown { field, key }).await?;
+        }
+        for (reason, record) in watched.buried {
+            self.bury(reason, record).await?;
+        }
+        Ok(())
+    }
+
+    async fn bury(&self, reason: String, record: String) -> Result<()> {
+        let letter = DeadLetter {
+            reason,
+            class: Class::Schema,
+            stream: self.stream().clone(),
+            partition: self.request.partition.id.clone(),
+            record,
+        };
+        self.send(Item::DeadLetter(letter)).await
     }
 
     async fn send(&self, item: Item) -> Result<()> {

@@ -1,10 +1,10 @@
 //! What the host does when a stream's schema changes: remember, alert, and follow the policy (rule D-18).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use connector_sdk::{Class, Error, Result, StreamSpec, contract::Lease};
 
-use super::{DriftPolicy, Job, drift, stream::fingerprint};
+use super::{DriftPolicy, Job, discard::FieldWatch, drift};
 use crate::{
     registry::{CompatAlert, SchemaVersion, StreamKey},
     report::{Drift, StreamReport},
@@ -16,16 +16,26 @@ pub(super) struct SchemaWatch {
     lease: Lease,
     policy: DriftPolicy,
     version: u64,
+    /// The schema that records are held to, once it is known.
+    accepted: Option<StreamSpec>,
     fingerprint: Arc<str>,
+    /// Fields that were alerted of in this run.
+    alerted: BTreeSet<String>,
 }
 
 impl SchemaWatch {
     pub(super) fn new(job: &Job, lease: Lease, policy: DriftPolicy) -> Self {
-        Self { job: job.clone(), lease, policy, version: 0, fingerprint: "".into() }
+        let (job, fingerprint) = (job.clone(), "".into());
+        Self { job, lease, policy, version: 0, accepted: None, fingerprint, alerted: BTreeSet::new() }
     }
 
     pub(super) fn fingerprint(&self) -> Arc<str> {
         self.fingerprint.clone()
+    }
+
+    /// What looks into each record, where the policy wants that.
+    pub(super) fn watch(&self) -> Option<FieldWatch> {
+        FieldWatch::new(self.policy, self.accepted.as_ref()?)
     }
 
     /// At the start of a run: what was known against what was discovered.
@@ -35,20 +45,21 @@ impl SchemaWatch {
         spec: &StreamSpec,
         report: &mut StreamReport,
     ) -> Result<()> {
-        self.fingerprint = fingerprint(spec);
-        let known = self.job.registry.schema(key).await?;
-        let Some(known) = known else { return self.remember(spec).await };
+        let Some(known) = self.job.registry.schema(key).await? else { return self.accept(spec).await };
         self.version = known.version;
-        if known.fingerprint == *self.fingerprint {
-            return Ok(());
-        }
         let old: StreamSpec = serde_json::from_value(known.spec).map_err(|error| {
             Error::config("compare schema", "the schema in the registry cannot be decoded").with_source(error)
         })?;
+        self.fingerprint = known.fingerprint.as_str().into();
+        if known.fingerprint == spec.fingerprint() {
+            self.accepted = Some(old);
+            return Ok(());
+        }
         self.changed(&old, spec, report).await
     }
 
-    /// The schema has changed from `old` to `new`.
+    /// The schema has changed from `old` to `new`. Only `evolve` accepts it; the others go on holding
+    /// records to the old one.
     pub(super) async fn changed(
         &mut self,
         old: &StreamSpec,
@@ -56,29 +67,14 @@ impl SchemaWatch {
         report: &mut StreamReport,
     ) -> Result<()> {
         let changes = drift::compare(old, new);
-        let policy = policy_name(self.policy);
         for change in &changes {
-            let alert = CompatAlert {
-                tenant: self.lease.tenant.clone(),
-                connection: self.lease.connection.clone(),
-                stream: self.lease.stream.clone(),
-                run: self.job.run_id(),
-                field: change.field.clone(),
-                change: change.kind.to_owned(),
-                policy: policy.to_owned(),
-                detail: change.detail.clone(),
-                raised_at: self.job.cx.clock().now(),
-            };
-            self.job.registry.alert(&alert).await?;
-            tracing::warn!(stream = %self.lease.stream, field = %change.field, change = change.kind, policy, "the schema has changed");
-            let drift = Drift {
-                field: change.field.clone(),
-                change: change.kind.to_owned(),
-                policy: policy.to_owned(),
-            };
-            report.drift.push(drift);
+            self.alert(&change.field, change.kind, change.detail.clone(), report).await?;
         }
-        if self.policy == DriftPolicy::Freeze && !changes.is_empty() {
+        if self.policy == DriftPolicy::Evolve || changes.is_empty() {
+            return self.accept(new).await;
+        }
+        self.accepted = Some(old.clone());
+        if self.policy == DriftPolicy::Freeze {
             let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
             return Err(Error::new(
                 Class::Schema,
@@ -88,18 +84,66 @@ impl SchemaWatch {
             .with_context("stream", &self.lease.stream)
             .with_context("fields", fields.join(", ")));
         }
-        self.remember(new).await
+        Ok(())
     }
 
-    async fn remember(&mut self, spec: &StreamSpec) -> Result<()> {
+    /// A record has a field that the accepted schema does not have.
+    pub(super) async fn unknown(
+        &mut self,
+        field: String,
+        key: String,
+        report: &mut StreamReport,
+    ) -> Result<()> {
+        if self.alerted.contains(&field) {
+            return Ok(());
+        }
+        self.alert(&field, "added", serde_json::json!({ "first_record": key }), report).await
+    }
+
+    async fn alert(
+        &mut self,
+        field: &str,
+        change: &str,
+        detail: serde_json::Value,
+        report: &mut StreamReport,
+    ) -> Result<()> {
+        let policy = policy_name(self.policy);
+        let alert = CompatAlert {
+            tenant: self.lease.tenant.clone(),
+            connection: self.lease.connection.clone(),
+            stream: self.lease.stream.clone(),
+            run: self.job.run_id(),
+            field: field.to_owned(),
+            change: change.to_owned(),
+            policy: policy.to_owned(),
+            detail,
+            raised_at: self.job.cx.clock().now(),
+        };
+        self.job.registry.alert(&alert).await?;
+        tracing::warn!(stream = %self.lease.stream, field, change, policy, "the schema has changed");
+        self.alerted.insert(field.to_owned());
+        report.drift.push(Drift {
+            field: field.to_owned(),
+            change: change.to_owned(),
+            policy: policy.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// From now on this is the stream's schema.
+    async fn accept(&mut self, spec: &StreamSpec) -> Result<()> {
         self.version += 1;
-        self.fingerprint = fingerprint(spec);
-        let spec = serde_json::to_value(spec).map_err(|error| {
-            Error::bug("remember schema", "the specification does not serialise").with_source(error)
+        self.fingerprint = spec.fingerprint().into();
+        self.accepted = Some(spec.clone());
+        let document = serde_json::to_value(spec).map_err(|error| {
+            Error::bug("accept schema", "the specification does not serialise").with_source(error)
         })?;
-        let seen_at = self.job.cx.clock().now();
-        let version =
-            SchemaVersion { version: self.version, fingerprint: self.fingerprint.to_string(), spec, seen_at };
+        let version = SchemaVersion {
+            version: self.version,
+            fingerprint: self.fingerprint.to_string(),
+            spec: document,
+            seen_at: self.job.cx.clock().now(),
+        };
         self.job.registry.add_schema(&self.lease, &version).await
     }
 }

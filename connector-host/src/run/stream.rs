@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use connector_sdk::{
-    Context, Error, Partition, PartitionId, Plan, ReadRequest, Result, State, StreamSelection, StreamSpec,
-    StreamState, SyncMode,
+    Context, Error, Partition, PartitionId, Plan, ReadRequest, Result, State, StreamSelection, StreamState,
+    SyncMode,
     clock::timeout,
     contract::{Lease, Opening},
     record::EnvelopeHeader,
@@ -310,6 +310,7 @@ impl<'a> StreamRun<'a> {
             budget: self.budget.clone(),
             hold_limit: self.budget.hold_limit(options.partitions),
             max_record: options.max_record,
+            watch: self.schema.watch(),
             stall: options.stall,
             items,
             progress: self.job.progress.clone(),
@@ -346,6 +347,7 @@ impl<'a> StreamRun<'a> {
                 }
             }
             Item::Schema(spec) => self.schema.changed(&self.selection.spec, &spec, self.report).await?,
+            Item::Unknown { field, key } => self.schema.unknown(field, key, self.report).await?,
             Item::End { partition, outcome, spilled } => {
                 running.retain(|(id, _)| *id != partition);
                 if spilled {
@@ -400,9 +402,4 @@ fn are_complete(state: &StreamState, partitions: &[PartitionId]) -> bool {
 
 fn state_of<'a>(state: &'a StreamState, partition: &PartitionId) -> Option<&'a State> {
     state.partitions.get(partition).and_then(|known| known.state.as_ref())
-}
-
-/// The schema's short name, shared by every batch.
-pub(super) fn fingerprint(spec: &StreamSpec) -> Arc<str> {
-    spec.fingerprint().into()
 }

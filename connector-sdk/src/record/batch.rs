@@ -60,6 +60,8 @@ pub(super) struct Row {
     pub(super) cursor: Span,
     /// Span of the arena of keys.
     pub(super) key: Span,
+    /// Span of the arena of keys.
+    pub(super) changes: Span,
     /// Milliseconds UTC.
     pub(super) source_timestamp: Option<i64>,
     pub(super) operation: Operation,
@@ -121,6 +123,12 @@ impl Batch {
     #[must_use]
     pub fn get(&self, index: usize) -> Option<RecordView<'_>> {
         self.rows.get(index).map(|row| self.view(row))
+    }
+
+    /// What a policy has changed in record `index`: a JSON array for the envelope's `changes`.
+    #[must_use]
+    pub fn changes(&self, index: usize) -> Option<&[u8]> {
+        self.rows.get(index).and_then(|row| row.changes.of(&self.keys))
     }
 
     /// The records, in order.
@@ -214,7 +222,13 @@ impl BatchBuilder {
 
     /// Adds a record with all its parts.
     pub fn push(&mut self, record: RecordView<'_>) {
+        self.push_changed(record, None);
+    }
+
+    /// Adds a record that a policy has changed; `changes` is a JSON array that says what.
+    pub fn push_changed(&mut self, record: RecordView<'_>, changes: Option<&[u8]>) {
         let row = Row {
+            changes: append(&mut self.keys, changes),
             record: append(&mut self.page, record.record),
             cursor: append(&mut self.page, record.cursor),
             key: append(&mut self.keys, record.key),
