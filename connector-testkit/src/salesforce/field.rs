@@ -123,6 +123,12 @@ impl Field {
         self
     }
 
+    /// Filled in by the org where a new row does not name it.
+    pub(super) fn defaulted(mut self) -> Self {
+        self.put("defaultedOnCreate", true);
+        self
+    }
+
     /// Written by the org only, but may be null.
     pub(super) fn read_only(mut self) -> Self {
         self.put("createable", false).put("updateable", false).put("permissionable", false);

@@ -52,7 +52,8 @@ pub(super) fn system_fields() -> Vec<Field> {
 
 /// Owner and audit fields, in the order in which seeded rows end.
 fn owned_fields() -> Vec<Field> {
-    let owner = Field::new("OwnerId", "Owner ID", "reference").reference("User", "Owner").required();
+    let owner =
+        Field::new("OwnerId", "Owner ID", "reference").reference("User", "Owner").required().defaulted();
     std::iter::once(owner).chain(audit_fields()).collect()
 }
 

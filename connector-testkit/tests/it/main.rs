@@ -1,0 +1,11 @@
+//! The testkit's own behaviour, over the same wire that connectors use.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that fails panics, and one that is skipped says so"
+)]
+
+mod salesforce_org;

@@ -1,0 +1,12 @@
+//! The fake Salesforce org, asked over HTTP as a client asks.
+
+mod changing;
+mod client;
+mod describing;
+mod faults;
+mod front;
+mod paging;
+mod querying;
+mod signing_in;
+
+pub(crate) use client::{Answer, Client, within};
