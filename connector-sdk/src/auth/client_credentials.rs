@@ -1,13 +1,21 @@
-//! Being built.
+//! OAuth2 client credentials (RFC 6749, 4.4).
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Token, TokenEndpoint, TokenSource};
-use crate::{Context, Error, Result, Secret};
+use super::{SingleFlight, Token, TokenEndpoint, TokenSource};
+use crate::{Context, Result, Secret};
 
-/// OAuth2 client credentials (RFC 6749, 4.4).
+/// Signs in as the client itself: id and secret, no user.
 #[derive(Debug)]
 pub struct ClientCredentials {
+    credential: Arc<Credential>,
+    flight: SingleFlight,
+}
+
+#[derive(Debug)]
+struct Credential {
     endpoint: TokenEndpoint,
     client_id: String,
     client_secret: Secret,
@@ -17,17 +25,30 @@ impl ClientCredentials {
     /// These credentials, at this endpoint.
     #[must_use]
     pub fn new(endpoint: TokenEndpoint, client_id: impl Into<String>, client_secret: Secret) -> Self {
-        Self { endpoint, client_id: client_id.into(), client_secret }
+        let credential = Credential { endpoint, client_id: client_id.into(), client_secret };
+        Self { credential: Arc::new(credential), flight: SingleFlight::default() }
+    }
+
+    fn fetch(
+        &self,
+    ) -> impl FnOnce(Context) -> futures_util::future::BoxFuture<'static, Result<Token>> + use<> {
+        let credential = Arc::clone(&self.credential);
+        |cx| {
+            Box::pin(async move {
+                let Credential { endpoint, client_id, client_secret } = &*credential;
+                Ok(endpoint.client_credentials(&cx, client_id, client_secret).await?.token)
+            })
+        }
     }
 }
 
 #[async_trait]
 impl TokenSource for ClientCredentials {
-    async fn token(&self, _cx: &Context) -> Result<Token> {
-        Err(Error::bug("authenticate", "this source is being built"))
+    async fn token(&self, cx: &Context) -> Result<Token> {
+        self.flight.token(cx, self.fetch()).await
     }
 
-    async fn renew(&self, cx: &Context, _refused: &Token) -> Result<Token> {
-        self.token(cx).await
+    async fn renew(&self, cx: &Context, refused: &Token) -> Result<Token> {
+        self.flight.renew(cx, refused, self.fetch()).await
     }
 }

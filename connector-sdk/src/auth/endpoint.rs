@@ -1,8 +1,39 @@
-//! An authorisation server's token endpoint (RFC 6749, 3.2).
+//! An authorisation server's token endpoint (RFC 6749, 3.2), over a stack of its own.
 
-use url::Url;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use crate::{Context, Result, http::HttpClient};
+use ::http::header;
+use futures_util::future::BoxFuture;
+use oauth2::{
+    AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ExtraTokenFields,
+    HttpRequest, HttpResponse, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse,
+    TokenResponse as _, TokenUrl,
+    basic::{
+        BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
+    },
+};
+use serde::{Deserialize, Serialize};
+use url::{Url, form_urlencoded};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{Token, fault::TokenFaults};
+use crate::{
+    Class, Context, Counters, Delivery, Error, Result, Secret, Timestamp,
+    http::{HttpClient, Request, Response},
+    resilience::Resilience,
+};
+
+const OPERATION: &str = "token";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A credential that was refused is not sent again before this time has passed: a person has to act,
+/// and a vendor locks out who keeps asking.
+const REFUSAL_HOLDS: Duration = Duration::from_secs(5 * 60);
 
 /// How a client shows the token endpoint who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,9 +45,11 @@ pub enum ClientAuth {
     Basic,
 }
 
-/// An authorisation server's token endpoint, with a stack of its own: a deadline, retries of what may
-/// go away, nothing else.
-#[derive(Debug, Clone)]
+/// An authorisation server's token endpoint. Its calls go through a stack of their own, bounded by a
+/// minute, so that they neither wait behind the connector's requests nor share their limits.
+///
+/// A refused credential is remembered: it is not sent again within five minutes.
+#[derive(Clone)]
 #[must_use]
 pub struct TokenEndpoint {
     url: Url,
@@ -24,16 +57,71 @@ pub struct TokenEndpoint {
     client_auth: ClientAuth,
     base_url_field: Option<String>,
     scopes: Vec<String>,
+    refusal: Arc<Mutex<Option<Refusal>>>,
 }
+
+struct Refusal {
+    credential: u128,
+    until: Timestamp,
+    error: Error,
+}
+
+/// What the endpoint gives.
+pub(super) struct Grant {
+    pub(super) token: Token,
+    pub(super) refresh_token: Option<Secret>,
+}
+
+type Answer = StandardTokenResponse<Extra, BasicTokenType>;
+
+type Client = oauth2::Client<
+    BasicErrorResponse,
+    Answer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+/// The vendor's own fields of an answer. Its Debug, which oauth2 asks for, shows none.
+#[derive(Deserialize, Serialize)]
+struct Extra(BTreeMap<String, serde_json::Value>);
+
+impl fmt::Debug for Extra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Extra")
+    }
+}
+
+impl ExtraTokenFields for Extra {}
 
 impl TokenEndpoint {
     /// The endpoint at this URL. Credentials go to its host and to no other.
     ///
     /// # Errors
-    /// Config when the URL or the network settings do not make sense.
+    /// Config when the network settings do not make sense.
     pub fn new(cx: &Context, url: Url) -> Result<Self> {
-        let client = HttpClient::builder(cx).base_url(url.clone()).build()?;
-        Ok(Self { url, client, client_auth: ClientAuth::default(), base_url_field: None, scopes: Vec::new() })
+        let mut settings: Resilience = cx.resilience().clone();
+        settings.deadline = settings.deadline.min(Duration::from_secs(60));
+        settings.max_body = settings.max_body.min(1 << 20);
+        settings.max_decompressed_body = settings.max_decompressed_body.min(1 << 20);
+        let client = HttpClient::builder(cx)
+            .resilience(settings)
+            .only_host_of(url.clone())
+            .faults(Arc::new(TokenFaults))
+            .build()?;
+        Ok(Self {
+            url,
+            client,
+            client_auth: ClientAuth::default(),
+            base_url_field: None,
+            scopes: Vec::new(),
+            refusal: Arc::default(),
+        })
     }
 
     /// Shows who we are this way.
@@ -52,5 +140,213 @@ impl TokenEndpoint {
     pub fn base_url_field(mut self, name: impl Into<String>) -> Self {
         self.base_url_field = Some(name.into());
         self
+    }
+
+    /// RFC 6749, 4.4.
+    pub(super) async fn client_credentials(&self, cx: &Context, id: &str, secret: &Secret) -> Result<Grant> {
+        self.unless_refused(cx, &[id, secret.expose()], async {
+            let client = self.client(id, Some(secret));
+            let request = client.exchange_client_credentials().add_scopes(self.asked());
+            let answer = request.request_async(&self.wire(cx)).await.map_err(failed)?;
+            self.grant(cx, &answer)
+        })
+        .await
+    }
+
+    /// RFC 6749, 6.
+    pub(super) async fn refresh(
+        &self,
+        cx: &Context,
+        id: &str,
+        secret: Option<&Secret>,
+        token: &Secret,
+    ) -> Result<Grant> {
+        let secret_text = secret.map_or("", |secret| secret.expose());
+        self.unless_refused(cx, &[id, secret_text, token.expose()], async {
+            let client = self.client(id, secret);
+            let token = oauth2::RefreshToken::new(token.expose().clone());
+            let request = client.exchange_refresh_token(&token).add_scopes(self.asked());
+            let answer = request.request_async(&self.wire(cx)).await.map_err(failed)?;
+            self.grant(cx, &answer)
+        })
+        .await
+    }
+
+    /// RFC 7521, 4.1: an assertion as the grant, which the oauth2 crate does not know. `who` names it in
+    /// the memory of refusals, since each assertion is another text.
+    pub(super) async fn assertion(
+        &self,
+        cx: &Context,
+        grant_type: &str,
+        who: &[&str],
+        assertion: &Secret,
+    ) -> Result<Grant> {
+        self.unless_refused(cx, who, async {
+            let request =
+                Request::post(OPERATION, self.url.clone(), FORM, self.assertion_form(grant_type, assertion));
+            let answer =
+                self.wire(cx).send(request.header(header::ACCEPT.as_str(), "application/json")).await?;
+            self.grant(cx, &serde_json::from_slice(&answer.body).map_err(|_| unreadable())?)
+        })
+        .await
+    }
+
+    fn client(&self, id: &str, secret: Option<&Secret>) -> Client {
+        let client = oauth2::Client::new(ClientId::new(id.to_owned()))
+            .set_token_uri(TokenUrl::from_url(self.url.clone()))
+            .set_auth_type(match self.client_auth {
+                ClientAuth::Form => AuthType::RequestBody,
+                ClientAuth::Basic => AuthType::BasicAuth,
+            });
+        match secret {
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().clone())),
+            None => client,
+        }
+    }
+
+    fn asked(&self) -> impl Iterator<Item = Scope> {
+        self.scopes.iter().cloned().map(Scope::new)
+    }
+
+    fn assertion_form(&self, grant_type: &str, assertion: &Secret) -> String {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", grant_type).append_pair("assertion", assertion.expose());
+        if !self.scopes.is_empty() {
+            form.append_pair("scope", &self.scopes.join(" "));
+        }
+        form.finish()
+    }
+
+    fn wire(&self, cx: &Context) -> Wire {
+        Wire { client: self.client.clone(), cx: cx.clone(), url: self.url.clone() }
+    }
+
+    fn grant(&self, cx: &Context, answer: &Answer) -> Result<Grant> {
+        let mut token = Token::new(Secret::new(answer.access_token().secret().clone()));
+        if let Some(life) = answer.expires_in().filter(|life| !life.is_zero()) {
+            token = token.with_expiry(cx.clock().now() + life);
+        }
+        if let Some(scopes) = answer.scopes() {
+            let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+            token = token.with_extra("scope", scopes.join(" "));
+        }
+        for (name, value) in &answer.extra_fields().0 {
+            if let Some(text) = shown(name, value) {
+                token = token.with_extra(name, text);
+            }
+        }
+        if let Some(text) = self.base_url_field.as_ref().and_then(|field| token.extra().get(field)) {
+            let url = Url::parse(text).ok().filter(Url::has_host).ok_or_else(|| {
+                Error::permanent(OPERATION, "the token endpoint names no valid URL to send requests to")
+                    .with_delivery(Delivery::Answered)
+            })?;
+            token = token.with_base_url(url);
+        }
+        let refresh_token = answer.refresh_token().map(|token| Secret::new(token.secret().clone()));
+        Ok(Grant { token, refresh_token })
+    }
+
+    /// Asks, unless this very credential was refused a moment ago; remembers a refusal.
+    async fn unless_refused(
+        &self,
+        cx: &Context,
+        credential: &[&str],
+        ask: impl Future<Output = Result<Grant>>,
+    ) -> Result<Grant> {
+        let credential = fingerprint(credential);
+        if let Some(refusal) = &*self.refusal()
+            && refusal.credential == credential
+            && cx.clock().now() < refusal.until
+        {
+            return Err(refusal.error.clone().with_context("not_asked_again_before", refusal.until));
+        }
+        let result = ask.await;
+        *self.refusal() = match &result {
+            Err(error) if error.class() == Class::Auth => {
+                Some(Refusal { credential, until: cx.clock().now() + REFUSAL_HOLDS, error: error.clone() })
+            }
+            _ => None,
+        };
+        if result.is_ok() {
+            Counters::add(&cx.counters().token_refreshes, 1);
+        }
+        result
+    }
+
+    fn refusal(&self) -> std::sync::MutexGuard<'_, Option<Refusal>> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The oauth2 crate's way out: our client.
+struct Wire {
+    client: HttpClient,
+    cx: Context,
+    url: Url,
+}
+
+impl Wire {
+    async fn send(&self, request: Request) -> Result<Response> {
+        // Repeating it does no harm that is not done: if the vendor has acted on it and the answer is
+        // lost, a single-use credential is spent with or without another try.
+        self.client.send(&self.cx, request.idempotent()).await
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Wire {
+    type Error = Error;
+    type Future = BoxFuture<'c, Result<HttpResponse>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        let (head, body) = request.into_parts();
+        let mut ours = Request::post(OPERATION, self.url.clone(), FORM, body);
+        for (name, value) in &head.headers {
+            // Both are made of text by the oauth2 crate.
+            ours = ours.header(name.as_str(), value.to_str().unwrap_or_default());
+        }
+        Box::pin(async move { Ok(HttpResponse::new(self.send(ours).await?.body.into())) })
+    }
+}
+
+/// Tells credentials apart without keeping them.
+pub(super) fn fingerprint(parts: &[&str]) -> u128 {
+    let mut hash = Xxh3::new();
+    for part in parts {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.digest128()
+}
+
+/// A field that may be shown, as text.
+fn shown(name: &str, value: &serde_json::Value) -> Option<String> {
+    const SECRETS: [&str; 6] = ["token", "secret", "signature", "password", "assertion", "key"];
+    let name = name.to_ascii_lowercase();
+    if name != "token_type" && SECRETS.iter().any(|word| name.contains(word)) {
+        return None;
+    }
+    match value {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Number(_) | serde_json::Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+fn unreadable() -> Error {
+    Error::permanent(OPERATION, "the token endpoint's answer holds no token: is this its URL?")
+        .with_delivery(Delivery::Answered)
+}
+
+/// Keeps nothing of an answer that could not be parsed: it may hold a token.
+fn failed(error: RequestTokenError<Error, BasicErrorResponse>) -> Error {
+    match error {
+        RequestTokenError::Request(error) => error,
+        _ => unreadable(),
+    }
+}
+
+impl fmt::Debug for TokenEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenEndpoint").field("host", &self.url.host_str()).finish_non_exhaustive()
     }
 }

@@ -1,8 +1,20 @@
-//! Token sources.
+//! Token sources: how a connection proves who it is, once for all its tasks.
+//!
+//! | source | for |
+//! |---|---|
+//! | [`StaticToken`] | a token that somebody else obtained |
+//! | [`ClientCredentials`] | OAuth2 as the client itself |
+//! | [`RefreshToken`] | OAuth2 as a user who authorised once; the token may rotate |
+//! | [`JwtBearer`] | OAuth2 as a user who is stated in a signed assertion |
+//!
+//! Each is given to a client with [`HttpClientBuilder::tokens`](crate::http::HttpClientBuilder::tokens).
+//! A source of another kind implements [`TokenSource`] over a [`SingleFlight`].
 
 mod client_credentials;
 mod endpoint;
+mod fault;
 mod fixed;
+mod flight;
 mod jwt;
 mod refresh;
 mod token;
@@ -10,6 +22,7 @@ mod token;
 pub use client_credentials::ClientCredentials;
 pub use endpoint::{ClientAuth, TokenEndpoint};
 pub use fixed::StaticToken;
+pub use flight::SingleFlight;
 pub use jwt::JwtBearer;
 pub use refresh::RefreshToken;
 pub use token::{Token, TokenSource};

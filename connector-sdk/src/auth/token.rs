@@ -92,7 +92,7 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Token")
             .field("secret", &self.0.secret)
-            .field("base_url", &self.0.base_url.as_ref().map(Url::as_str))
+            .field("base_url", &self.0.base_url.as_ref().and_then(Url::host_str))
             .field("expires_at", &self.0.expires_at)
             .field("extra", &self.0.extra.keys())
             .finish_non_exhaustive()

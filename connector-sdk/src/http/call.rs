@@ -83,7 +83,6 @@ impl Call {
     }
 
     /// What is asked.
-    #[must_use]
     pub fn request(&self) -> &Request {
         &self.shared.request
     }

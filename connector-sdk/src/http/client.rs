@@ -9,7 +9,7 @@ use super::{
     AuthLayer, Call, Faults, Hosts, Request, Response, StackCounters, StatusFaults, Transport,
     stack::{self, Stack},
 };
-use crate::{Context, Error, Result, auth::TokenSource};
+use crate::{Context, Error, Result, auth::TokenSource, resilience::Resilience};
 
 /// A resilient HTTP client for one connection. A clone is cheap and shares connections and counters.
 ///
@@ -37,7 +37,8 @@ impl HttpClient {
             tokens: None,
             faults: Arc::new(StatusFaults),
             user_agent: concat!("connector-sdk/", env!("CARGO_PKG_VERSION")).to_owned(),
-            allow_hosts: Vec::new(),
+            allow_hosts: cx.network().allow_hosts.clone(),
+            resilience: cx.resilience().clone(),
         }
     }
 
@@ -77,6 +78,7 @@ pub struct HttpClientBuilder {
     faults: Arc<dyn Faults>,
     user_agent: String,
     allow_hosts: Vec<String>,
+    resilience: Resilience,
 }
 
 impl HttpClientBuilder {
@@ -110,6 +112,18 @@ impl HttpClientBuilder {
         self
     }
 
+    /// Meets failures with these settings instead of the connection's.
+    pub fn resilience(mut self, settings: Resilience) -> Self {
+        self.resilience = settings;
+        self
+    }
+
+    /// Lets requests go to the origin of this URL and nowhere else, whatever the connection allows.
+    pub(crate) fn only_host_of(mut self, url: Url) -> Self {
+        self.allow_hosts.clear();
+        self.base_url(url)
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -117,7 +131,7 @@ impl HttpClientBuilder {
     pub fn build(self) -> Result<HttpClient> {
         let cx = &self.cx;
         let mut hosts = Hosts::default();
-        for pattern in self.allow_hosts.iter().chain(&cx.network().allow_hosts) {
+        for pattern in &self.allow_hosts {
             hosts.allow(pattern)?;
         }
         if let Some(url) = &self.base_url {
@@ -130,7 +144,8 @@ impl HttpClientBuilder {
             ));
         }
         let counters = Arc::<StackCounters>::default();
-        let transport = Transport::new(cx, &self.user_agent)?.counters(Arc::clone(&counters));
+        let transport =
+            Transport::new(cx.network(), &self.resilience, &self.user_agent)?.counters(Arc::clone(&counters));
         let mut auth = AuthLayer::new(hosts);
         if let Some(url) = self.base_url {
             auth = auth.base_url(url);
@@ -138,7 +153,7 @@ impl HttpClientBuilder {
         if let Some(tokens) = self.tokens {
             auth = auth.tokens(tokens);
         }
-        let stack = stack::build(cx.resilience(), cx.seed(), auth, self.faults, &counters, transport);
+        let stack = stack::build(&self.resilience, cx.seed(), auth, self.faults, &counters, transport);
         Ok(HttpClient { stack, counters })
     }
 }

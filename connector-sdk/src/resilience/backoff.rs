@@ -29,7 +29,8 @@ impl Backoff {
     /// The wait after the `attempt`th attempt; `random` is any number, all equally likely.
     #[must_use]
     pub fn wait(&self, attempt: u32, random: u64) -> Duration {
-        let nanos = self.ceiling(attempt).as_nanos() * u128::from(random) >> 64;
+        let ceiling = u64::try_from(self.ceiling(attempt).as_nanos()).unwrap_or(u64::MAX);
+        let nanos = (u128::from(ceiling) * u128::from(random)) >> 64;
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }

@@ -20,7 +20,7 @@ use tower::Service;
 use url::Url;
 
 use super::{Call, Response, StackCounters};
-use crate::{Context, Counters, Error, Network, Result};
+use crate::{Counters, Error, Network, Result, resilience::Resilience};
 
 /// Sends requests over HTTP/1.1 or HTTP/2, over TLS unless the connection's network allows plain http.
 ///
@@ -48,20 +48,19 @@ struct Limits {
 }
 
 impl Transport {
-    /// A transport with the network and resilience settings of this connection.
+    /// A transport with these settings.
     ///
     /// # Errors
     /// Config when the user agent, the proxy or the file of certificate authorities does not make sense.
-    pub fn new(cx: &Context, user_agent: &str) -> Result<Self> {
-        let settings = cx.resilience();
+    pub fn new(network: &Network, settings: &Resilience, user_agent: &str) -> Result<Self> {
         let limits = Limits {
             // A body that stands still is no better than an answer that does not begin.
             idle: settings.idle_timeout.min(settings.attempt_timeout),
             max_body: settings.max_body,
             max_decompressed_body: settings.max_decompressed_body,
         };
-        let client = client(cx.network(), settings.connect_timeout, user_agent)?;
-        Ok(Self { client, limits, allow_http: cx.network().allow_http, counters: Arc::default() })
+        let client = client(network, settings.connect_timeout, user_agent)?;
+        Ok(Self { client, limits, allow_http: network.allow_http, counters: Arc::default() })
     }
 
     /// Counts here.

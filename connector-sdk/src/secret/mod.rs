@@ -1,5 +1,9 @@
 //! Secrets, and where they come from.
 
+mod chain;
+mod env;
+mod file;
+
 use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
@@ -7,7 +11,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::Result;
+use crate::{Error, Result};
+
+pub use chain::ChainSecrets;
+pub use env::EnvSecrets;
+pub use file::FileSecrets;
 
 /// A value that must not be seen: it has no Display, no Serialize, a Debug that shows nothing, and it
 /// is wiped from memory when dropped.
@@ -86,6 +94,17 @@ pub trait SecretStore: Send + Sync + fmt::Debug {
     async fn get(&self, name: &str) -> Result<Option<Secret>>;
 }
 
+/// A name that is a file's name and a variable's name and nothing else: no path leads out of a folder.
+fn checked(name: &str) -> Result<&str> {
+    let ends = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let within = |c: char| ends(c) || c == '-' || c == '.';
+    if name.len() <= 128 && name.starts_with(ends) && name.ends_with(ends) && name.chars().all(within) {
+        return Ok(name);
+    }
+    let message = "a secret's name is made of letters, digits, `_`, and `-` or `.` between them";
+    Err(Error::config("secret", message).with_context("name", name.escape_debug()))
+}
+
 /// Where a connector keeps a credential that the vendor changes, such as a rotated refresh token.
 ///
 /// A host persists it sealed and scoped to one tenant's connection. `put` must be durable when it
@@ -120,3 +139,6 @@ impl TokenStore for MemoryTokens {
         Ok(())
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;

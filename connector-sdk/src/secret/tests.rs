@@ -1,0 +1,125 @@
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::Class;
+
+fn folder(files: &[(&str, &[u8], u32)]) -> (tempfile::TempDir, FileSecrets) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content, mode) in files {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(*mode)).unwrap();
+    }
+    let store = FileSecrets::new(folder.path());
+    (folder, store)
+}
+
+#[tokio::test]
+async fn a_file_gives_its_text_less_one_line_break() {
+    let files: [(&str, &[u8], u32); 5] = [
+        ("plain", b"hunter2", 0o600),
+        ("line", b"hunter2\n", 0o400),
+        ("windows", b"hunter2\r\n", 0o600),
+        ("two", b"hunter2\n\n", 0o600),
+        ("key", b"-----BEGIN-----\nabc\n-----END-----\n", 0o600),
+    ];
+    let (_folder, store) = folder(&files);
+    let expected = ["hunter2", "hunter2", "hunter2", "hunter2\n", "-----BEGIN-----\nabc\n-----END-----"];
+    for ((name, ..), expected) in files.iter().zip(expected) {
+        assert_eq!(store.get(name).await.unwrap().unwrap().expose(), expected, "{name}");
+    }
+    assert!(store.get("missing").await.unwrap().is_none());
+    assert!(FileSecrets::new("/no/such/folder").get("any").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_file_that_others_may_read_is_refused_and_the_message_says_what_to_run() {
+    for mode in [0o644, 0o640, 0o604, 0o660, 0o601] {
+        let (folder, store) = folder(&[("token", b"hunter2", mode)]);
+        let error = store.get("token").await.unwrap_err();
+        assert_eq!(error.class(), Class::Config);
+        let path = folder.path().join("token");
+        assert!(error.to_string().contains(&format!("chmod 600 '{}'", path.display())), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_secret_is_refused() {
+    let (folder, store) = folder(&[("empty", b"\n", 0o600), ("binary", b"\xff\xfe", 0o600)]);
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    for (name, why) in [("empty", "is empty"), ("binary", "as text"), ("folder", "is no file")] {
+        let error = store.get(name).await.unwrap_err();
+        assert_eq!(error.class(), Class::Config, "{error}");
+        assert!(error.to_string().contains(why) && error.to_string().contains(name), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn no_name_leads_out_of_the_folder() {
+    let (_folder, store) = folder(&[]);
+    for name in
+        ["", ".", "..", "../token", "a/b", "/etc/passwd", "a\\b", "a\0b", ".hidden", "a b", "ä", "-a", "a."]
+    {
+        assert_eq!(store.get(name).await.unwrap_err().class(), Class::Config, "{name:?}");
+        assert!(EnvSecrets::variable(name).is_err(), "{name:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_checked_name_is_one_part_of_a_path(name in ".{0,20}") {
+        if let Ok(name) = checked(&name) {
+            let parts: Vec<_> = std::path::Path::new(name).components().collect();
+            prop_assert!(matches!(parts[..], [std::path::Component::Normal(_)]));
+        }
+    }
+}
+
+/// Runs this test binary again for one test, with a variable set: a test may not change its own
+/// environment while others read it.
+#[test]
+fn a_variable_gives_its_text() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "secret::tests::reads_the_variable_it_was_started_with", "--nocapture"])
+        .env("CONNECTOR_SECRET_SF_SECRET", "hunter2")
+        .env("CONNECTOR_SECRET_PRESENT", "yes")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
+
+#[tokio::test]
+async fn reads_the_variable_it_was_started_with() {
+    let found = EnvSecrets.get("sf-secret").await.unwrap();
+    match EnvSecrets.get("present").await.unwrap() {
+        Some(_) => assert_eq!(found.unwrap().expose(), "hunter2"),
+        None => assert!(found.is_none(), "run by itself, it is not there"),
+    }
+}
+
+#[derive(Debug)]
+struct Broken;
+
+#[async_trait]
+impl SecretStore for Broken {
+    async fn get(&self, _: &str) -> Result<Option<Secret>> {
+        Err(Error::transient("secret", "the store cannot be reached"))
+    }
+}
+
+#[tokio::test]
+async fn stores_are_asked_in_order_and_one_that_cannot_look_ends_the_search() {
+    let (_first, first) = folder(&[("both", b"first", 0o600)]);
+    let (_second, second) = folder(&[("both", b"second", 0o600), ("one", b"second", 0o600)]);
+    let chain = ChainSecrets::default().then(first.clone()).then(second.clone());
+    assert_eq!(chain.get("both").await.unwrap().unwrap().expose(), "first");
+    assert_eq!(chain.get("one").await.unwrap().unwrap().expose(), "second");
+    assert!(chain.get("none").await.unwrap().is_none());
+    let broken = ChainSecrets::default().then(first).then(Broken).then(second);
+    assert_eq!(broken.get("both").await.unwrap().unwrap().expose(), "first");
+    assert_eq!(broken.get("one").await.unwrap_err().class(), Class::Transient);
+}
