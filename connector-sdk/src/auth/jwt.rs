@@ -50,14 +50,14 @@ impl JwtBearer {
         issuer: impl Into<String>,
         subject: impl Into<String>,
         audience: impl Into<String>,
-        private_key: Secret,
+        private_key: &Secret,
     ) -> Result<Self> {
         let assertions = Assertions {
             endpoint,
             issuer: issuer.into(),
             subject: subject.into(),
             audience: audience.into(),
-            key: key(&private_key)?,
+            key: key(private_key)?,
         };
         // What the key cannot sign now it cannot sign later: say so while a person is looking.
         assertions.sign(Timestamp::from_millis(0))?;
