@@ -62,7 +62,8 @@ impl ManualClock {
         let due = {
             let mut inner = self.lock();
             inner.passed += by;
-            let later = inner.sleepers.split_off(&(inner.passed, u64::MAX));
+            let passed = inner.passed;
+            let later = inner.sleepers.split_off(&(passed, u64::MAX));
             std::mem::replace(&mut inner.sleepers, later)
         };
         due.into_values().for_each(Waker::wake);

@@ -20,11 +20,11 @@ use super::{
 /// What a reader sends to the writer of its stream, in order.
 #[derive(Debug)]
 pub(super) enum Item {
-    /// Records. The share of the budget is given back when they are written.
-    Batch(SequencedBatch, Option<Share>),
-    /// A state that covers all batches of the partition before it. `spilled`: some of them were sent
-    /// before it was known that they would be covered, so the commit must follow at once.
-    Covered { commit: Commit, sums: Sums, spilled: bool },
+    /// Records that no state covers yet. The share of the budget is given back when they are written.
+    Spilled(Held),
+    /// Records with the state that covers them: one item, so that a commit never comes between them.
+    /// `spilled`: some were sent before, so the commit must follow at once.
+    Covered { batches: Vec<Held>, commit: Commit, sums: Sums, spilled: bool },
     /// A record that cannot go to Bronze.
     DeadLetter(DeadLetter),
     /// The schema has changed: sent before the first record of the new shape.
@@ -34,6 +34,9 @@ pub(super) enum Item {
     /// The partition is done; always the last one.
     End { partition: PartitionId, outcome: Outcome, spilled: bool },
 }
+
+/// A batch with its share of the budget.
+pub(super) type Held = (SequencedBatch, Option<Share>);
 
 /// How the reading of a partition ended.
 #[derive(Debug)]
@@ -71,7 +74,7 @@ pub(super) struct Reader {
 /// What was read and is not covered yet.
 #[derive(Default)]
 struct Uncovered {
-    held: Vec<(SequencedBatch, Option<Share>)>,
+    held: Vec<Held>,
     held_bytes: usize,
     /// Of all records since the last state, sent or held.
     tally: Tally,
@@ -182,8 +185,8 @@ impl Reader {
     async fn spill(&mut self, uncovered: &mut Uncovered) -> Result<()> {
         uncovered.spilled = true;
         uncovered.held_bytes = 0;
-        for (batch, share) in std::mem::take(&mut uncovered.held) {
-            self.send(Item::Batch(batch, share)).await?;
+        for held in std::mem::take(&mut uncovered.held) {
+            self.send(Item::Spilled(held)).await?;
         }
         Ok(())
     }
@@ -200,10 +203,9 @@ impl Reader {
         if uncovered.spilled {
             self.spill(uncovered).await?;
         }
-        let Uncovered { held, tally, sums, spilled, .. } = std::mem::take(uncovered);
-        for (mut batch, share) in held {
+        let Uncovered { held: mut batches, tally, sums, spilled, .. } = std::mem::take(uncovered);
+        for (batch, _) in &mut batches {
             batch.covered = true;
-            self.send(Item::Batch(batch, share)).await?;
         }
         let commit = Commit {
             partition: self.request.partition.id.clone(),
@@ -213,7 +215,7 @@ impl Reader {
             tally,
             state,
         };
-        self.send(Item::Covered { commit, sums, spilled }).await
+        self.send(Item::Covered { batches, commit, sums, spilled }).await
     }
 
     /// Rule D-19: what is too large goes to the dead letters, whole, and takes no number.

@@ -320,11 +320,19 @@ impl<'a> StreamRun<'a> {
     /// Takes one item from a reader. False when it tells of a failure that the stream survives.
     async fn take(&mut self, item: Item, running: &mut Vec<(PartitionId, AbortHandle)>) -> Result<bool> {
         match item {
-            Item::Batch(batch, share) => {
+            Item::Spilled((batch, share)) => {
+                // The next commit that names this partition must cover what follows.
+                if self.writer.pending.contains_key(&batch.partition) {
+                    self.writer.commit(self.report).await?;
+                }
                 self.writer.emit(batch).await?;
                 drop(share);
             }
-            Item::Covered { commit, sums, spilled } => {
+            Item::Covered { batches, commit, sums, spilled } => {
+                for (batch, share) in batches {
+                    self.writer.emit(batch).await?;
+                    drop(share);
+                }
                 self.report.bytes += sums.bytes;
                 self.report.deletes += sums.deletes;
                 self.writer.cover(commit);
