@@ -109,7 +109,7 @@ impl Page {
     /// The picked field as text; none when it is absent, null or no string.
     #[must_use]
     pub fn text(&self, index: usize) -> Option<Cow<'_, str>> {
-        self.field(index).filter(|raw| raw.first() == Some(&b'"')).map(unescape)
+        self.field(index).and_then(unescape)
     }
 
     /// The picked field as a boolean; none when it is absent or no boolean.
@@ -133,13 +133,10 @@ impl PageSplitter {
     /// Prepares for the pages that the spec describes.
     #[must_use]
     pub fn new(spec: PageSpec) -> Self {
-        let path = |names: &[String]| names.iter().map(|name| name.as_str().into()).collect::<Vec<Box<str>>>();
         let fields = spec.key.iter().chain(&spec.cursor).chain(&spec.deleted);
-        let scan = ScanSpec {
-            records_path: path(&spec.records),
-            page_fields: spec.page_fields.iter().map(|names| path(names)).collect(),
-            record_fields: fields.map(|name| path(std::slice::from_ref(name))).collect(),
-        };
+        let scan = ScanSpec::new(&spec.records);
+        let scan = spec.page_fields.iter().fold(scan, |scan, path| scan.with_page_field(path));
+        let scan = fields.fold(scan, |scan, name| scan.with_record_field(&[name]));
         let key_names =
             spec.key.iter().map(|name| format!("{}:", serde_json::Value::from(name.as_str())).into_bytes()).collect();
         Self { spec, scan, key_names }
@@ -163,14 +160,13 @@ impl PageSplitter {
             let class = if matches!(error.kind, ScanErrorKind::UnexpectedEnd) { Class::Transient } else { Class::Schema };
             self.error(class, error.kind.to_string(), number, error.offset)
         })?;
-        let stride = self.scan.record_fields.len();
         let keys = self.spec.key.len();
         let cursor_at = self.spec.cursor.as_ref().map(|_| keys);
         let deleted_at = self.spec.deleted.as_ref().map(|_| keys + usize::from(cursor_at.is_some()));
         let mut arena = Vec::with_capacity(scan.records.len() * 32 * keys);
         let mut rows = Vec::with_capacity(scan.records.len());
         for (index, &record) in scan.records.iter().enumerate() {
-            let fields = scan.record_fields.get(index * stride..(index + 1) * stride).unwrap_or_default();
+            let fields = scan.fields(index);
             let field = |at: Option<usize>| at.and_then(|at| fields.get(at)).copied().unwrap_or(Span::NONE);
             let key = self.compose_key(&page, fields, &mut arena).ok_or_else(|| {
                 let offset = record.range().map_or(0, |range| range.start);
@@ -182,6 +178,7 @@ impl PageSplitter {
                 record,
                 cursor: if cursor.of(&page) == Some(b"null") { Span::NONE } else { cursor },
                 key,
+                changes: Span::NONE,
                 source_timestamp: cursor.of(&page).and_then(timestamp_millis),
                 operation: if deleted { Operation::Delete } else { Operation::Upsert },
             });
