@@ -1,0 +1,164 @@
+//! The vendor's endpoints, one function each.
+
+use std::sync::Arc;
+
+use connector_sdk::{
+    Class, Context, Delivery, Error, Result, Timestamp,
+    http::{HttpClient, Request, Response},
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    config::{Auth, Settings},
+    describe::{Global, Object},
+    fault::SalesforceFaults,
+    hosts::VENDOR_HOSTS,
+    quota::{LIMIT_INFO, Quota},
+};
+
+/// URI and headers together, in bytes; the front end answers 414 or 431 to more.
+const LONGEST_REQUEST: usize = 16_384;
+/// What is set aside for headers, the token among them.
+const HEADER_ALLOWANCE: usize = 1_024;
+/// A user has ten cursors, and one more drops the oldest (help article 000004410). Two are left to others.
+const OPEN_CURSORS: usize = 8;
+
+/// The REST API of one org.
+#[derive(Debug)]
+pub(crate) struct Api {
+    client: HttpClient,
+    quota: Quota,
+    settings: Settings,
+    cursors: Arc<Semaphore>,
+}
+
+impl Api {
+    pub(crate) fn new(auth: &Auth, settings: Settings, cx: &Context) -> Result<Self> {
+        let mut client = HttpClient::builder(cx)
+            .tokens(crate::auth::tokens(auth, &settings, cx)?)
+            .faults(Arc::new(SalesforceFaults))
+            .allow_hosts(&VENDOR_HOSTS);
+        if let Some(url) = &settings.instance_url {
+            client = client.base_url(url.clone());
+        }
+        Ok(Self {
+            client: client.build()?,
+            quota: Quota::new(settings.quota_share),
+            settings,
+            cursors: Arc::new(Semaphore::new(OPEN_CURSORS)),
+        })
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn quota(&self) -> &Quota {
+        &self.quota
+    }
+
+    /// The right to hold a cursor open; given back when dropped.
+    pub(crate) async fn cursor(&self) -> Result<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.cursors).acquire_owned().await;
+        permit.map_err(|error| Error::bug("query", "the count of cursors is closed").with_source(error))
+    }
+
+    /// `GET /services/data/vNN.0`: what this version has. The cheapest call that needs a session.
+    pub(crate) async fn resources(&self, cx: &Context) -> Result<serde_json::Value> {
+        decode(
+            &self.send(cx, Request::get("authenticate", self.settings.api_version.path())).await?,
+            "authenticate",
+        )
+    }
+
+    /// `GET /services/oauth2/userinfo`: whose session it is.
+    pub(crate) async fn userinfo(&self, cx: &Context) -> Result<serde_json::Value> {
+        decode(
+            &self.send(cx, Request::get("authenticate", "/services/oauth2/userinfo")).await?,
+            "authenticate",
+        )
+    }
+
+    /// `GET /sobjects`: all objects.
+    pub(crate) async fn global(&self, cx: &Context) -> Result<Global> {
+        self.quota.admit("discover", cx.clock().now())?;
+        let path = format!("{}/sobjects", self.settings.api_version.path());
+        decode(&self.send(cx, Request::get("discover", path)).await?, "discover")
+    }
+
+    /// `GET /sobjects/X/describe`: one object with its fields.
+    pub(crate) async fn describe(&self, cx: &Context, object: &str) -> Result<Object> {
+        self.quota.admit("discover", cx.clock().now())?;
+        if !object.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err(Error::permanent(
+                "discover",
+                format!("`{}` is no name of an object", object.escape_debug()),
+            ));
+        }
+        let path = format!("{}/sobjects/{object}/describe", self.settings.api_version.path());
+        decode(&self.send(cx, Request::get("discover", path)).await?, "discover")
+    }
+
+    /// `GET /query` or `/queryAll`, which shows deleted rows too: the first page.
+    pub(crate) async fn query(
+        &self,
+        cx: &Context,
+        soql: &str,
+        all: bool,
+        page_size: u32,
+    ) -> Result<Response> {
+        let path = format!("{}/{}", self.settings.api_version.path(), if all { "queryAll" } else { "query" });
+        let request = page_request(path, page_size).query("q", soql);
+        let base = self.settings.instance_url.as_ref().unwrap_or(&self.settings.login_url);
+        let length = request.url(Some(base))?.as_str().len();
+        if length > LONGEST_REQUEST - HEADER_ALLOWANCE {
+            return Err(Error::permanent(
+                "query",
+                "the object has too many fields for one request: select fewer `fields` of this stream",
+            )
+            .with_context("url_bytes", length)
+            .with_context("limit", LONGEST_REQUEST - HEADER_ALLOWANCE));
+        }
+        self.quota.admit("query", cx.clock().now())?;
+        self.send(cx, request).await
+    }
+
+    /// The page that `nextRecordsUrl` names, as given.
+    pub(crate) async fn more(&self, cx: &Context, next: &str, page_size: u32) -> Result<Response> {
+        self.quota.admit("query", cx.clock().now())?;
+        self.send(cx, page_request(next.to_owned(), page_size)).await
+    }
+
+    async fn send(&self, cx: &Context, request: Request) -> Result<Response> {
+        let response = self.client.send(cx, request).await?;
+        if let Some(header) = response.header(LIMIT_INFO) {
+            let ours = cx.clock().now();
+            self.quota.hear(header, response.date().unwrap_or(ours), ours);
+        }
+        Ok(response)
+    }
+}
+
+fn page_request(path: String, page_size: u32) -> Request {
+    Request::get("query", path).header("Sforce-Query-Options", &format!("batchSize={page_size}"))
+}
+
+/// The vendor's clock, which is the only one that tells what has been seen (rule D-09).
+pub(crate) fn vendor_clock(response: &Response) -> Result<Timestamp> {
+    response.date().ok_or_else(|| {
+        Error::permanent("query", "the answer has no Date header; a proxy on the way must not drop it")
+            .with_delivery(Delivery::Answered)
+    })
+}
+
+fn decode<T: DeserializeOwned>(response: &Response, operation: &'static str) -> Result<T> {
+    serde_json::from_slice(&response.body).map_err(|error| {
+        let (class, what) = if error.is_eof() {
+            (Class::Transient, "the answer ends in the middle")
+        } else {
+            (Class::Schema, "the answer has another shape than documented")
+        };
+        Error::new(class, operation, what).with_delivery(Delivery::Answered).with_source(error)
+    })
+}

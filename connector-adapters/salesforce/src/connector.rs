@@ -1,0 +1,153 @@
+//! The connector: the verbs of the contract, each a few lines over the rooms that know how.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use connector_sdk::{
+    Authenticate, Catalog, Class, Connector, Context, Discover, Error, Identity, Message, Plan, Read,
+    ReadRequest, Result, StreamId, StreamSelection, StreamSpec, StreamState, contract::CostEstimate,
+};
+use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+
+use crate::{
+    api::Api,
+    config::SalesforceConfig,
+    fault::{self, Then},
+    query,
+    quota::Usage,
+    survey,
+};
+
+/// Objects that are described at once.
+const DESCRIBES_AT_ONCE: usize = 8;
+
+/// A Salesforce org, read by REST queries. Made by [`rest`](crate::rest).
+#[derive(Debug)]
+pub struct Salesforce {
+    api: Arc<Api>,
+}
+
+impl Salesforce {
+    /// Checks the configuration and prepares. No I/O.
+    ///
+    /// # Errors
+    /// Config when a field does not fit, naming it.
+    pub fn connect(config: &SalesforceConfig, cx: &Context) -> Result<Self> {
+        let settings = config.check(cx.network())?;
+        Ok(Self { api: Arc::new(Api::new(&config.auth, settings, cx)?) })
+    }
+
+    /// The stream of an object; none when it is not there, or may not be read.
+    async fn describe(&self, cx: &Context, object: String) -> Described {
+        match self.api.describe(cx, &object).await {
+            Ok(object) => Described::Is(object.stream()),
+            Err(error) if leaves_out(&error) => {
+                tracing::warn!(object, %error, "left out of the catalog");
+                Described::Is(None)
+            }
+            Err(error) => Described::Unknown(error.with_context("object", object)),
+        }
+    }
+}
+
+enum Described {
+    Is(Option<StreamSpec>),
+    Unknown(Error),
+}
+
+/// Whether an error tells of this object only.
+fn leaves_out(error: &Error) -> bool {
+    fault::then(error) == Then::Skip || matches!(error.class(), Class::Permanent | Class::Schema)
+}
+
+#[async_trait]
+impl Authenticate for Salesforce {
+    async fn authenticate(&self, cx: &Context) -> Result<Identity> {
+        let resources = self.api.resources(cx).await.map_err(|error| {
+            if error.class() == Class::Permanent {
+                let version = &self.api.settings().api_version;
+                return error.with_class(Class::Config).with_context("api_version", version);
+            }
+            error
+        })?;
+        // `https://login.salesforce.com/id/{organization}/{user}`
+        if let Some((rest, user)) = resources["identity"].as_str().and_then(|url| url.rsplit_once('/')) {
+            let account = rest.rsplit('/').next().unwrap_or_default();
+            return Ok(Identity::new(user).with_account(account));
+        }
+        let who = self.api.userinfo(cx).await?;
+        let text = |name: &str| who[name].as_str().map(str::to_owned);
+        let identity =
+            Identity::new(text("preferred_username").or_else(|| text("user_id")).unwrap_or_default());
+        Ok(match text("organization_id") {
+            Some(account) => identity.with_account(account),
+            None => identity,
+        })
+    }
+}
+
+#[async_trait]
+impl Discover for Salesforce {
+    async fn discover(&self, cx: &Context, names: Option<&[StreamId]>) -> Result<Catalog> {
+        let objects: Vec<String> = match names {
+            Some(names) => names.iter().map(|name| name.as_str().to_owned()).collect(),
+            None => {
+                let global = self.api.global(cx).await?;
+                global
+                    .sobjects
+                    .into_iter()
+                    .filter(|entry| entry.is_stream())
+                    .map(|entry| entry.name)
+                    .collect()
+            }
+        };
+        let described: Vec<Described> = stream::iter(objects)
+            .map(|object| self.describe(cx, object))
+            .buffered(DESCRIBES_AT_ONCE)
+            .map(|described| match described {
+                // Asked for by name, or wrong for all: better no catalog than half of one.
+                Described::Unknown(error) if names.is_some() || error.class() != Class::Transient => {
+                    Err(error)
+                }
+                described => Ok(described),
+            })
+            .try_collect()
+            .await?;
+        let mut streams = Vec::new();
+        let mut last = None;
+        for described in described {
+            match described {
+                Described::Is(stream) => streams.extend(stream),
+                Described::Unknown(error) => {
+                    tracing::warn!(%error, "left out of the catalog");
+                    last = Some(error);
+                }
+            }
+        }
+        match last {
+            Some(error) if streams.is_empty() => Err(error),
+            _ => Ok(Catalog::new(streams)),
+        }
+    }
+}
+
+#[async_trait]
+impl Read for Salesforce {
+    async fn partitions(&self, cx: &Context, stream: &StreamSelection, state: &StreamState) -> Result<Plan> {
+        survey::plan(&self.api, cx, stream, state).await
+    }
+
+    fn read(&self, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
+        query::read(Arc::clone(&self.api), request)
+    }
+}
+
+#[async_trait]
+impl Connector for Salesforce {
+    async fn estimate_cost(&self, cx: &Context, stream: &StreamSelection) -> Result<CostEstimate> {
+        let records = survey::count(&self.api, cx, stream).await?;
+        let requests = records.div_ceil(u64::from(self.api.settings().page_size)).max(1);
+        let remaining = self.api.quota().usage().map(Usage::remaining);
+        Ok(CostEstimate::new(Some(requests), Some(records)).with_quota_remaining(remaining))
+    }
+}

@@ -1,0 +1,219 @@
+//! The vendor's error bodies, as errors.
+//!
+//! Shapes: an array `[{"message","errorCode"}]` (REST), an object `{"error","error_description"}` (OAuth),
+//! `{"exceptionCode","exceptionMessage"}` (Bulk 1.0), and HTML from the front end. What each code means
+//! stands in [`rules`]; a code that is not there is judged by its status.
+
+mod rules;
+
+use std::{error::Error as StdError, fmt};
+
+use connector_sdk::{
+    Class, Error, Timestamp,
+    http::{Faults, Request, Response, StatusFaults},
+};
+use serde::Deserialize;
+
+use crate::quota;
+
+/// Reads Salesforce's answers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SalesforceFaults;
+
+impl Faults for SalesforceFaults {
+    fn fault(&self, request: &Request, response: &Response) -> Option<Error> {
+        let status = response.status.as_u16();
+        if response.status.is_success() {
+            // A page for people where JSON was due: maintenance, or a proxy on the way.
+            return is_html(response).then(|| {
+                Error::transient(request.operation(), "the vendor answered with an HTML page instead of data")
+                    .with_context("status", status)
+            });
+        }
+        let said = Said::read(&response.body);
+        match rules::find(status, &said) {
+            Some(rule) => Some(rule.error(request.operation(), status, &said, now(response))),
+            None if said.code.is_empty() => by_status(request, response),
+            None => by_status(request, response).map(|error| refused(error, &said, Then::Fail)),
+        }
+    }
+}
+
+/// What a reader does about a refusal, beyond what its class says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Nothing else.
+    Fail,
+    /// This object may not be read, or not as a whole: leave it out, the others go on.
+    Skip,
+    /// The query's cursor is gone: ask again from the last state.
+    Restart,
+    /// A field is not there any more: the schema that was discovered is out of date.
+    Redescribe,
+    /// The query takes too long: ask for less at once.
+    Shrink,
+}
+
+/// What the vendor said, kept as the source of the error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    code: String,
+    then: Then,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the vendor's code is {}", self.code)
+    }
+}
+
+impl StdError for Refusal {}
+
+/// What to do about an error; [`Then::Fail`] where it is no refusal of the vendor. A layer may have put an
+/// error of its own before the vendor's.
+pub(crate) fn then(error: &Error) -> Then {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(refusal) = cause.downcast_ref::<Refusal>() {
+            return refusal.then;
+        }
+        source = cause.source();
+    }
+    Then::Fail
+}
+
+/// Says what to do about a refused sign-in, where the vendor's words are known.
+pub(crate) fn signing_in(error: Error) -> Error {
+    let said =
+        |name| error.context().find(|(known, _)| *known == name).map_or("", |(_, value)| value).to_owned();
+    let said = Said { code: said("error"), message: said("error_description") };
+    if said.code.is_empty() {
+        return error;
+    }
+    let Some(rule) = rules::find(0, &said) else { return error };
+    let mut advised =
+        Error::new(rule.class, error.operation().to_owned(), rule.advice).with_delivery(error.delivery());
+    for (name, value) in error.context() {
+        advised = advised.with_context(name, value);
+    }
+    if error.is_exhausted() || rule.pace != rules::Pace::AsClass {
+        advised = advised.into_exhausted();
+    }
+    if let Some(wait) = error.retry_after() {
+        advised = advised.with_retry_after(wait);
+    }
+    if let Some(at) = error.resume_at() {
+        advised = advised.with_resume_at(at);
+    }
+    advised.with_source(error)
+}
+
+fn refused(error: Error, said: &Said, then: Then) -> Error {
+    let error = match said.line() {
+        line if line.is_empty() => error,
+        line => error.with_context("vendor_says", line),
+    };
+    error.with_context("code", &said.code).with_source(Refusal { code: said.code.clone(), then })
+}
+
+/// What a status means where the body says nothing that is known.
+fn by_status(request: &Request, response: &Response) -> Option<Error> {
+    let operation = request.operation();
+    let (class, message) = match response.status.as_u16() {
+        300 => (Class::Permanent, "several records have this external id (status 300)"),
+        406 => (Class::Transient, "the front end could not answer in the form asked for (status 406)"),
+        410 => (
+            Class::Config,
+            "the API version is retired (status 410): set `api_version` to a newer one, such as v66.0",
+        ),
+        414 | 431 => (
+            Class::Permanent,
+            "the query is too long for the front end: select fewer `fields` of this stream",
+        ),
+        420 => (
+            Class::Transient,
+            "the front end does not route to this org now (status 420); a scratch org that has expired answers so too",
+        ),
+        _ => return StatusFaults.fault(request, response),
+    };
+    Some(Error::new(class, operation, message))
+}
+
+fn is_html(response: &Response) -> bool {
+    response.header("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/html"))
+        || response.body.trim_ascii_start().first() == Some(&b'<')
+}
+
+/// The vendor's clock.
+fn now(response: &Response) -> Timestamp {
+    response.date().unwrap_or(response.received_at)
+}
+
+/// What an error body says.
+#[derive(Debug, Default)]
+struct Said {
+    /// Empty where there is none.
+    code: String,
+    message: String,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(default, alias = "errorCode", alias = "statusCode", alias = "error", alias = "exceptionCode")]
+    code: Option<String>,
+    #[serde(default, alias = "error_description", alias = "exceptionMessage")]
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Body {
+    Items(Vec<Item>),
+    Item(Item),
+}
+
+impl Said {
+    fn read(body: &[u8]) -> Self {
+        let item = match serde_json::from_slice(body) {
+            Ok(Body::Items(items)) => items.into_iter().next(),
+            Ok(Body::Item(item)) => Some(item),
+            Err(_) => None,
+        };
+        item.map_or_else(Self::default, |item| Self {
+            code: item.code.unwrap_or_default(),
+            message: item.message.unwrap_or_default(),
+        })
+    }
+
+    /// The message as one short line: a message about a query quotes it over several.
+    fn line(&self) -> String {
+        const LONGEST: usize = 300;
+        let mut line = self.message.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+            line.truncate(end);
+            line.push('…');
+        }
+        line
+    }
+
+    /// Whether the message holds this text, whatever its case.
+    fn mentions(&self, text: &str) -> bool {
+        text.is_empty() || self.message.to_lowercase().contains(text)
+    }
+}
+
+impl rules::Rule {
+    fn error(&self, operation: &'static str, status: u16, said: &Said, now: Timestamp) -> Error {
+        let error = Error::new(self.class, operation, self.advice).with_context("status", status);
+        let error = refused(error, said, self.then);
+        match self.pace {
+            rules::Pace::AsClass => error,
+            // Neither a retry nor a new token helps.
+            rules::Pace::Never => error.into_exhausted(),
+            rules::Pace::NextDay => error.with_resume_at(now + quota::PAUSE).into_exhausted(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

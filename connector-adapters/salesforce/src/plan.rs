@@ -1,0 +1,240 @@
+//! Which windows of time to read: pure functions over the stream's own state.
+//!
+//! ```text
+//!            floor        closed            high
+//!  ──────────┴──lookback──┴──safety lag + 1 s┴──▶ cursor
+//!  closed for good │  read again, repeats dropped │ not asked for yet
+//! ```
+//!
+//! A plan reads `[low, high)`; while it is being read it stands in the state, so that a resumed run gets the
+//! very same windows. When all of them are complete they are folded: what they have seen is kept for the
+//! next look-back, and `closed` moves on. No partition id comes twice, because `high` always grows and only
+//! one window of a plan starts before the last plan's `high`.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use connector_sdk::{
+    Partition, PartitionId, Result, State, StreamState, Timestamp, record::Seen, state::PartitionState,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::walk::WindowState;
+
+/// The version of the states written here.
+pub(crate) const STATE_VERSION: u32 = 1;
+/// Rows that one window is meant to have, and the most windows of one plan.
+const WINDOW_ROWS: u64 = 50_000;
+const MAX_WINDOWS: u64 = 16;
+
+/// The stream's own state.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Watermark {
+    /// Nothing older than `lookback` before this will be read again.
+    pub(crate) closed: Option<Timestamp>,
+    /// What `seen` remembers starts here.
+    floor: Option<Timestamp>,
+    /// The end of the last plan.
+    high: Option<Timestamp>,
+    /// What is being read.
+    plan: Option<Windows>,
+    /// Records delivered at or after `floor`.
+    #[serde(default)]
+    pub(crate) seen: Seen,
+}
+
+/// A plan that is being read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Windows {
+    /// The vendor's clock when it was made, to the second below.
+    planned_at: Timestamp,
+    /// What will be closed when it has been read.
+    closes: Timestamp,
+    /// Records from here on are to be remembered.
+    remember_from: Timestamp,
+    /// Where one window ends and the next begins, and both ends.
+    bounds: Vec<Timestamp>,
+}
+
+/// What a reader has to know of its window: travels in [`Partition::slice`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Window {
+    /// Rows whose cursor is at or after this,
+    pub(crate) low: Timestamp,
+    /// and before this.
+    pub(crate) high: Timestamp,
+    /// Rows from here on are remembered.
+    pub(crate) remember_from: Timestamp,
+    /// Rows from here on may have changed while they were read: their place in the order is not certain.
+    pub(crate) settled_before: Timestamp,
+}
+
+impl Window {
+    /// `lo/hi` in RFC 3339.
+    pub(crate) fn id(&self) -> PartitionId {
+        PartitionId::from(format!("{}/{}", self.low, self.high))
+    }
+
+    pub(crate) fn partition(&self) -> Result<Partition> {
+        Partition::new(self.id()).with_slice(self)
+    }
+}
+
+impl Windows {
+    fn iter(&self) -> impl Iterator<Item = Window> {
+        self.bounds.windows(2).filter_map(|pair| match pair {
+            [low, high] => Some(Window {
+                low: *low,
+                high: *high,
+                remember_from: self.remember_from,
+                settled_before: self.planned_at,
+            }),
+            _ => None,
+        })
+    }
+}
+
+/// Where a stream stands.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    /// An old plan is not read to its end: these windows are left.
+    Unfinished(Vec<Window>),
+    /// Nothing is left to read of an old plan; what it had is folded in.
+    Folded { watermark: Watermark, folded: Vec<PartitionId> },
+}
+
+impl Standing {
+    /// Looks at the stream's state and folds what is complete.
+    ///
+    /// # Errors
+    /// Config when a state cannot be decoded or is of a newer version (rule D-15).
+    pub(crate) fn of(state: &StreamState) -> Result<Self> {
+        let mut watermark: Watermark =
+            state.state.as_ref().map(|state| state.decode(STATE_VERSION)).transpose()?.unwrap_or_default();
+        let Some(plan) = watermark.plan.take() else {
+            return Ok(Self::Folded { watermark, folded: Vec::new() });
+        };
+        let unfinished: Vec<Window> =
+            plan.iter().filter(|window| complete(&state.partitions, window).is_none()).collect();
+        if !unfinished.is_empty() {
+            return Ok(Self::Unfinished(unfinished));
+        }
+        let mut folded = Vec::new();
+        for window in plan.iter() {
+            if let Some(state) = complete(&state.partitions, &window) {
+                watermark.seen.merge(state.decode::<WindowState>(STATE_VERSION)?.seen);
+            }
+            folded.push(window.id());
+        }
+        watermark.seen.forget_before(plan.remember_from.as_millis());
+        watermark.floor = Some(plan.remember_from);
+        watermark.closed = Some(plan.closes);
+        Ok(Self::Folded { watermark, folded })
+    }
+}
+
+fn complete<'a>(partitions: &'a BTreeMap<PartitionId, PartitionState>, window: &Window) -> Option<&'a State> {
+    partitions.get(&window.id())?.state.as_ref().filter(|state| state.is_complete())
+}
+
+/// What the connection wants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    pub(crate) lookback: Duration,
+    pub(crate) safety_lag: Duration,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// What the vendor said when asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    /// Its clock.
+    pub(crate) now: Timestamp,
+    /// The oldest row there is; only asked for at the first load.
+    pub(crate) oldest: Option<Timestamp>,
+    /// Rows to read; none: it could not say.
+    pub(crate) rows: Option<u64>,
+}
+
+impl Watermark {
+    /// Where the next read begins; none at the first load, which asks for the oldest row.
+    pub(crate) fn low(&self, reach: &Reach) -> Option<Timestamp> {
+        // A look-back that was made longer reaches only as far as repeats can be told.
+        let low = (self.closed? - reach.lookback).max(self.floor?);
+        Some(reach.since.map_or(low, |since| low.max(since)))
+    }
+
+    /// Plans the next read: the watermark to persist, and the windows.
+    pub(crate) fn next(mut self, reach: &Reach, answer: &Answer) -> (Self, Vec<Window>) {
+        let second = Duration::from_secs(1);
+        let planned_at = floor_to_second(answer.now);
+        // A clock that goes back must neither reopen what is closed nor use an id again.
+        let mut closes = planned_at - reach.safety_lag;
+        let mut high = planned_at + second;
+        if let Some(last) = self.high {
+            high = high.max(last + Duration::from_millis(1));
+        }
+        if let Some(until) = reach.until {
+            closes = closes.min(until);
+            high = high.min(until);
+        }
+        closes = self.closed.map_or(closes, |closed| closes.max(closed));
+        let remember_from = (closes - reach.lookback).max(self.floor.unwrap_or(closes - reach.lookback));
+        let low = self.low(reach).unwrap_or_else(|| {
+            // Rows that become visible late may be older than the oldest of now.
+            let low =
+                answer.oldest.map_or(remember_from, |oldest| floor_to_second(oldest).min(remember_from));
+            reach.since.map_or(low, |since| low.max(since))
+        });
+        let split_from = self.high.unwrap_or(low);
+        if high <= low || high <= split_from && self.high.is_some() {
+            return (self, Vec::new());
+        }
+        self.high = Some(high);
+        if answer.rows == Some(0) {
+            // Nothing is there, so there is nothing to read before it can be closed.
+            self.closed = Some(closes);
+            self.floor = Some(remember_from);
+            self.seen.forget_before(remember_from.as_millis());
+            return (self, Vec::new());
+        }
+        let bounds = bounds(low, split_from.max(low), high, answer.rows);
+        let plan = Windows { planned_at, closes, remember_from, bounds };
+        let windows = plan.iter().collect();
+        self.plan = Some(plan);
+        (self, windows)
+    }
+
+    /// As a state.
+    pub(crate) fn state(&self) -> Result<State> {
+        State::encode(STATE_VERSION, self)
+    }
+}
+
+/// Cuts `[low, high)` into windows of whole seconds, but for its ends. Cuts lie after `from` only.
+fn bounds(low: Timestamp, from: Timestamp, high: Timestamp, rows: Option<u64>) -> Vec<Timestamp> {
+    let windows = rows.map_or(MAX_WINDOWS, |rows| (rows / WINDOW_ROWS).clamp(1, MAX_WINDOWS));
+    let (first, last) = (from.as_millis(), high.as_millis());
+    let span = last.saturating_sub(first);
+    let mut bounds = vec![low];
+    for index in 1..i64::try_from(windows).unwrap_or(1) {
+        // Divided first: a span of centuries times sixteen still fits, but not by much.
+        let share = span / i64::try_from(windows).unwrap_or(1);
+        let cut = floor_to_second(Timestamp::from_millis(first.saturating_add(share.saturating_mul(index))));
+        if bounds.last().is_some_and(|last| cut > *last) && cut > from && cut < high {
+            bounds.push(cut);
+        }
+    }
+    bounds.push(high);
+    bounds
+}
+
+fn floor_to_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_millis(time.as_millis().div_euclid(1_000).saturating_mul(1_000))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+use connector_sdk::{Operation, record::BatchBuilder};
+
+use super::*;
+
+/// Rows as (time, id, content).
+fn page(rows: &[(i64, &str, &str)]) -> Batch {
+    let mut batch = BatchBuilder::new("Contact".into());
+    for (at, id, content) in rows {
+        let cursor = format!("\"{}\"", Timestamp::from_millis(*at));
+        batch.push(RecordView {
+            operation: Operation::Upsert,
+            record: Some(format!(r#"{{"Id":"{id}","Name":"{content}"}}"#).as_bytes()),
+            key: Some(format!(r#"{{"Id":"{id}"}}"#).as_bytes()),
+            cursor: Some(cursor.as_bytes()),
+            source_timestamp: Some(*at),
+        });
+    }
+    batch.build()
+}
+
+fn window_walk() -> WindowWalk {
+    let time = Timestamp::from_millis;
+    WindowWalk {
+        cursor: "SystemModstamp".to_owned(),
+        window: Window {
+            low: time(0),
+            high: time(1_000),
+            remember_from: time(500),
+            settled_before: time(900),
+        },
+        state: WindowState::default(),
+        seen_before: Seen::default(),
+    }
+}
+
+fn ids(batch: &Batch) -> Vec<String> {
+    batch.iter().map(|record| id_of(&record).unwrap()).collect()
+}
+
+fn soql(walk: &Walk) -> String {
+    walk.narrow(Query::select(["Id"], "Contact").unwrap()).unwrap().to_string()
+}
+
+#[test]
+fn d_07_a_window_resumes_after_the_last_row_of_its_tie() {
+    let mut walk = Walk::Window(window_walk());
+    assert_eq!(
+        soql(&walk),
+        "SELECT Id FROM Contact WHERE SystemModstamp >= 1970-01-01T00:00:00.000Z \
+         AND SystemModstamp < 1970-01-01T00:00:01.000Z ORDER BY SystemModstamp ASC, Id ASC"
+    );
+    let batch = walk.take(page(&[(100, "A", ""), (200, "B", ""), (200, "C", "")])).unwrap();
+    assert_eq!(ids(&batch), ["A", "B", "C"]);
+    let resumed = Walk::Window(WindowWalk {
+        state: walk.state().unwrap().unwrap().decode(STATE_VERSION).unwrap(),
+        ..window_walk()
+    });
+    for walk in [&walk, &resumed] {
+        assert_eq!(
+            soql(walk),
+            "SELECT Id FROM Contact WHERE ((SystemModstamp = 1970-01-01T00:00:00.200Z AND Id > 'C') \
+             OR SystemModstamp > 1970-01-01T00:00:00.200Z) AND SystemModstamp < 1970-01-01T00:00:01.000Z \
+             ORDER BY SystemModstamp ASC, Id ASC"
+        );
+    }
+}
+
+#[test]
+fn d_08_what_was_seen_is_not_delivered_again_and_another_edit_is() {
+    let mut first = window_walk();
+    first.take(&mut page(&[(500, "A", "one"), (600, "B", "one")])).unwrap();
+    let mut second = WindowWalk { seen_before: first.state.seen, ..window_walk() };
+    let mut batch = page(&[(500, "A", "one"), (500, "A", "two"), (600, "B", "one"), (700, "C", "one")]);
+    second.take(&mut batch).unwrap();
+    assert_eq!(ids(&batch), ["A", "C"]);
+    assert_eq!(second.state.seen.len(), 2, "only what was delivered here");
+}
+
+#[test]
+fn only_rows_that_a_look_back_will_meet_are_remembered() {
+    let mut walk = window_walk();
+    walk.take(&mut page(&[(0, "A", ""), (499, "B", ""), (500, "C", "")])).unwrap();
+    assert_eq!(walk.state.seen.len(), 1);
+}
+
+#[test]
+fn a_row_that_changed_while_it_was_read_is_left_to_its_new_window() {
+    let mut walk = window_walk();
+    let mut batch =
+        page(&[(100, "A", ""), (1_000, "B", "moved on"), (-1, "C", ""), (300, "D", ""), (5_000, "E", "")]);
+    walk.take(&mut batch).unwrap();
+    assert_eq!(ids(&batch), ["A", "D"]);
+    assert_eq!(walk.state.after.as_ref().map(|place| place.id.as_str()), Some("D"));
+}
+
+#[test]
+fn a_row_that_may_have_moved_is_delivered_once_and_is_no_place_to_resume_from() {
+    let mut walk = window_walk();
+    // B shows a time of the unsettled second at the end of a page: rows before it may still come.
+    let mut batch = page(&[(100, "A", ""), (950, "B", "")]);
+    walk.take(&mut batch).unwrap();
+    assert_eq!(ids(&batch), ["A", "B"]);
+    assert_eq!(walk.state.after.as_ref().map(|place| place.id.as_str()), Some("A"));
+    let mut resumed = WindowWalk { state: walk.state, ..window_walk() };
+    let mut batch = page(&[(200, "C", ""), (950, "B", "")]);
+    resumed.take(&mut batch).unwrap();
+    assert_eq!(ids(&batch), ["C"]);
+}
+
+#[test]
+fn d_14_a_full_read_resumes_after_the_last_id() {
+    let mut walk = Walk::Keyset(KeysetState::default());
+    assert_eq!(soql(&walk), "SELECT Id FROM Contact ORDER BY Id ASC");
+    let batch = walk.take(page(&[(1, "A", ""), (1, "O'B", "")])).unwrap();
+    assert!(batch.iter().all(|record| record.operation == Operation::Snapshot));
+    assert_eq!(soql(&walk), r"SELECT Id FROM Contact WHERE Id > 'O\'B' ORDER BY Id ASC");
+    walk.take(page(&[])).unwrap();
+    assert!(soql(&walk).contains("O\\'B"), "an empty page moves nothing");
+    assert!(walk.last_state().unwrap().is_complete());
+}
+
+#[test]
+fn d_10_a_pass_has_one_state_at_its_end() {
+    let mut walk = Walk::Pass;
+    assert_eq!(soql(&walk), "SELECT Id FROM Contact");
+    walk.take(page(&[(1, "A", "")])).unwrap();
+    assert!(walk.state().unwrap().is_none() && !walk.resumes());
+    assert!(walk.last_state().unwrap().is_complete());
+}
+
+#[test]
+fn a_row_without_a_time_or_an_id_is_an_error_and_not_dropped() {
+    let mut batch = BatchBuilder::new("Contact".into());
+    batch.upsert(br#"{"Id":"A"}"#, b"{}", None);
+    let error = Walk::Window(window_walk()).take(batch.build()).unwrap_err();
+    assert_eq!(error.class(), Class::Schema);
+    assert!(error.message().contains("SystemModstamp"), "{error}");
+    let mut batch = BatchBuilder::new("Contact".into());
+    batch.upsert(br#"{"Id":7}"#, b"{}", None);
+    assert_eq!(Walk::Keyset(KeysetState::default()).take(batch.build()).unwrap_err().class(), Class::Schema);
+}
