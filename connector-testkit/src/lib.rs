@@ -1,5 +1,8 @@
 //! Fake vendors, faults, a manual clock: what a connector is tested with.
 
+pub mod clock;
 pub mod fault;
+pub mod memory;
 mod random;
 pub mod salesforce;
+pub mod scripted;

@@ -8,4 +8,6 @@
     reason = "a test that fails panics, and one that is skipped says so"
 )]
 
+mod run;
 mod salesforce_org;
+mod tidy;
