@@ -1,29 +1,54 @@
-//! What a host remembers: connections, runs, leases, states, schemas, alerts, receipts, actions.
+//! What a host remembers: connections, runs, leases, states, schemas, alerts, receipts, actions, tokens.
 //!
-//! Every key starts with the tenant. There is one set of SQL with `$n` placeholders, migrations per
-//! engine, and an in-memory registry that passes the same tests.
+//! Every key starts with the tenant. Two registries stand behind one trait and pass the same tests:
+//! [`SqliteRegistry`], a file that several processes of one machine may share, and [`MemoryRegistry`], for
+//! tests and for runs that nobody resumes. [`connect`] opens either by its URL.
+
+mod location;
+mod memory;
+mod rows;
+mod rules;
+pub mod sqlite;
 
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use connector_sdk::{
-    Checkpoint, ConnectionName, ConnectorId, Error, PartitionId, Result, RunId, State, StreamId, StreamState, TenantId,
-    Timestamp,
-    contract::Lease,
+use connector_sdk::{Checkpoint, ConnectionName, Error, Result, RunId, TenantId, contract::Lease};
+
+pub use location::{Location, connect};
+pub use memory::MemoryRegistry;
+pub use rows::{
+    ActionRecord, Claim, CompatAlert, ConnectionRecord, Definition, Fold, RunRecord, SchemaVersion,
+    StoredState, StreamKey,
 };
-use serde::{Deserialize, Serialize};
+pub use sqlite::SqliteRegistry;
 
 /// Keeps what a host remembers; [`Checkpoint`] is its part for states.
 ///
-/// What an implementation must do: every write that names a [`Lease`] happens only while its fence is the
-/// current one, in one transaction with that check, and is durable when the call returns (rule D-16).
+/// What an implementation must do:
+/// - Every write that names a [`Lease`] happens only while its fence is the current one and the stream was
+///   not released, in one transaction with that check (rule D-16), all of it or nothing.
+/// - What a call has written is durable when the call returns (rule D-01).
+/// - `checkpoint` refuses, with class Bug, a commit whose sequence or epoch is lower than the one that
+///   stands, and a cursor above the cap. A commit of an epoch before the stream's, as it may stand in Bronze
+///   when the stream was reset right after a crash, brings its sequence only: its cursor is void. One of a
+///   later epoch is class Config: the registry is an older copy than Bronze.
+/// - `load` and `states` answer everything or an error that names the row (rule D-15).
 #[async_trait]
 pub trait Registry: Checkpoint + fmt::Debug {
     /// Remembers a connector's definition (table connector_definitions); the same version again replaces it.
     ///
     /// # Errors
-    /// Transient or Permanent when the registry cannot write; so for all methods.
+    /// Transient while another process keeps the registry busy; Config when it may not be written;
+    /// Permanent when it cannot be (a full disk, a damaged file). So for all methods that write.
     async fn define(&self, definition: &Definition) -> Result<()>;
+
+    /// The definitions that were remembered, by connector and version.
+    ///
+    /// # Errors
+    /// Config when a row cannot be decoded, naming it; else as [`Registry::define`]. So for all methods
+    /// that read.
+    async fn definitions(&self) -> Result<Vec<Definition>>;
 
     /// Remembers a tenant's connection (tenant_connections); again replaces it.
     ///
@@ -34,16 +59,20 @@ pub trait Registry: Checkpoint + fmt::Debug {
     /// A tenant's connections, by name.
     ///
     /// # Errors
-    /// As [`Registry::define`].
+    /// As [`Registry::definitions`].
     async fn connections(&self, tenant: &TenantId) -> Result<Vec<ConnectionRecord>>;
 
-    /// Claims a stream: its fence grows by one.
+    /// Claims a stream: its fence grows by one. `owner` is for people: it names host, process and run.
+    ///
+    /// A stream whose lease has expired is claimed even from an owner that lives: it is fenced off. One whose
+    /// owner is known to be dead is claimed at once.
     ///
     /// # Errors
     /// Transient with the contexts `owner` and `expires_at` while another owner lives.
     async fn claim(&self, key: &StreamKey, owner: &str, lease: Duration) -> Result<Claim>;
 
-    /// Extends the lease.
+    /// Extends the lease: it expires so long from now. One that has expired and that nobody has claimed is
+    /// still ours.
     ///
     /// # Errors
     /// Permanent with the context `fence` when it is no longer ours.
@@ -59,16 +88,18 @@ pub trait Registry: Checkpoint + fmt::Debug {
     /// or nothing. With `restart` every partition's cursor is emptied (a new full read); sequences stay.
     ///
     /// # Errors
-    /// Permanent with the context `fence` when the lease is no longer ours.
+    /// Permanent with the context `fence` when the lease is no longer ours. Bug when a partition to forget is
+    /// not complete, or the generation goes backwards.
     async fn fold(&self, lease: &Lease, fold: &Fold) -> Result<()>;
 
-    /// Resets the stream: epoch + 1, no cursors, no state of its own; sequences stay.
+    /// Resets the stream: epoch + 1, no cursors, no state of its own; sequences stay, and each partition
+    /// keeps the epoch it was last read in. It works where a state can no longer be decoded.
     ///
     /// # Errors
     /// Permanent with the context `fence` when the lease is no longer ours.
     async fn reset(&self, lease: &Lease) -> Result<()>;
 
-    /// Where all streams of the connection stand.
+    /// Where all streams of the connection stand, by name.
     ///
     /// # Errors
     /// As [`Checkpoint::load`].
@@ -80,7 +111,7 @@ pub trait Registry: Checkpoint + fmt::Debug {
     /// As [`Registry::define`].
     async fn start_run(&self, run: &RunRecord) -> Result<()>;
 
-    /// Notes how it ended.
+    /// Notes how it ended; also where its start was never noted.
     ///
     /// # Errors
     /// As [`Registry::define`].
@@ -89,22 +120,29 @@ pub trait Registry: Checkpoint + fmt::Debug {
     /// The connection's runs, newest first.
     ///
     /// # Errors
-    /// As [`Registry::define`].
-    async fn runs(&self, tenant: &TenantId, connection: &ConnectionName, limit: usize) -> Result<Vec<RunRecord>>;
+    /// As [`Registry::definitions`].
+    async fn runs(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionName,
+        limit: usize,
+    ) -> Result<Vec<RunRecord>>;
 
     /// The newest schema known of a stream (stream_registry).
     ///
     /// # Errors
-    /// As [`Registry::define`].
+    /// As [`Registry::definitions`].
     async fn schema(&self, key: &StreamKey) -> Result<Option<SchemaVersion>>;
 
-    /// Adds a version of a stream's schema.
+    /// Adds a version of a stream's schema. The same one again changes nothing.
     ///
     /// # Errors
-    /// Permanent with the context `fence` when the lease is no longer ours.
+    /// Permanent with the context `fence` when the lease is no longer ours. Bug when the version is taken by
+    /// another schema.
     async fn add_schema(&self, lease: &Lease, schema: &SchemaVersion) -> Result<()>;
 
-    /// Raises an alert about a stream's schema (compat_alerts). The same one again is the same row.
+    /// Raises an alert about a stream's schema (compat_alerts). The same change of the same field in the same
+    /// run is one row, and the first one stays.
     ///
     /// # Errors
     /// As [`Registry::define`].
@@ -113,14 +151,25 @@ pub trait Registry: Checkpoint + fmt::Debug {
     /// The connection's alerts, newest first.
     ///
     /// # Errors
-    /// As [`Registry::define`].
-    async fn alerts(&self, tenant: &TenantId, connection: &ConnectionName, limit: usize) -> Result<Vec<CompatAlert>>;
+    /// As [`Registry::definitions`].
+    async fn alerts(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionName,
+        limit: usize,
+    ) -> Result<Vec<CompatAlert>>;
 
-    /// Keeps a run's receipt (receipts).
+    /// Keeps a run's receipt (receipts); again replaces it.
     ///
     /// # Errors
     /// As [`Registry::define`].
     async fn put_receipt(&self, tenant: &TenantId, run: &RunId, receipt: &serde_json::Value) -> Result<()>;
+
+    /// A run's receipt.
+    ///
+    /// # Errors
+    /// As [`Registry::definitions`].
+    async fn receipt(&self, tenant: &TenantId, run: &RunId) -> Result<Option<serde_json::Value>>;
 
     /// Notes the intent of an action before the call (actions). With a key that is known already nothing is
     /// written, and what is known is answered.
@@ -132,160 +181,31 @@ pub trait Registry: Checkpoint + fmt::Debug {
     /// Notes the answer of an action.
     ///
     /// # Errors
-    /// As [`Registry::define`].
+    /// As [`Registry::define`]; Bug when its intent was never noted.
     async fn finish_action(&self, action: &ActionRecord) -> Result<()>;
-}
 
-/// The name of a stream of a tenant's connection.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StreamKey {
-    /// Whose data it is.
-    pub tenant: TenantId,
-    /// Which connection.
-    pub connection: ConnectionName,
-    /// Which stream.
-    pub stream: StreamId,
-}
+    /// Keeps a rotated credential (tokens), already sealed: use [`SealedTokens`](crate::seal::SealedTokens).
+    ///
+    /// # Errors
+    /// As [`Registry::define`].
+    async fn put_token(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionName,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<()>;
 
-/// A claimed stream.
-#[derive(Debug, Clone)]
-pub struct Claim {
-    /// The right to write it.
-    pub lease: Lease,
-    /// The previous owner did not release it.
-    pub takeover: bool,
-}
-
-/// A change of a stream's own state.
-#[derive(Debug, Clone, Default)]
-pub struct Fold {
-    /// The stream's own state from now on; none: it stays.
-    pub state: Option<State>,
-    /// Completed partitions that are folded into it.
-    pub forget: Vec<PartitionId>,
-    /// The generation from now on.
-    pub generation: u64,
-    /// Empties every partition's cursor: a new full read begins.
-    pub restart: bool,
-}
-
-/// A row of connector_definitions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Definition {
-    /// Which connector.
-    pub connector: ConnectorId,
-    /// In which version.
-    pub version: String,
-    /// Its manifest.
-    pub manifest: serde_json::Value,
-    /// JSON Schema of its configuration.
-    pub config_schema: serde_json::Value,
-    /// When it was registered.
-    pub registered_at: Timestamp,
-}
-
-/// A row of tenant_connections. The configuration is the template's, with its `${…}` unresolved: no secrets.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ConnectionRecord {
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// Its name.
-    pub connection: ConnectionName,
-    /// Which connector it uses.
-    pub connector: ConnectorId,
-    /// The configuration, with references instead of secrets.
-    pub config: serde_json::Value,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
-}
-
-/// Where a stream stands, as stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredState {
-    /// The stream.
-    pub stream: StreamId,
-    /// Where it stands.
-    pub state: StreamState,
-    /// When each partition last moved; the stream's own state under no name.
-    pub updated_at: Vec<(Option<PartitionId>, Timestamp)>,
-}
-
-/// A row of connector_runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunRecord {
-    /// Whose data it is.
-    pub tenant: TenantId,
-    /// Which connection.
-    pub connection: ConnectionName,
-    /// Which run.
-    pub run: RunId,
-    /// `running`, or how it ended.
-    pub status: String,
-    /// When it started.
-    pub started_at: Timestamp,
-    /// When it ended.
-    pub finished_at: Option<Timestamp>,
-    /// The run document of the interface.
-    pub document: serde_json::Value,
-}
-
-/// A row of stream_registry.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SchemaVersion {
-    /// 1 for the first one seen, then growing.
-    pub version: u64,
-    /// [`connector_sdk::StreamSpec::fingerprint`].
-    pub fingerprint: String,
-    /// The whole specification of the stream.
-    pub spec: serde_json::Value,
-    /// When it was first seen.
-    pub seen_at: Timestamp,
-}
-
-/// A row of compat_alerts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CompatAlert {
-    /// Whose data it is.
-    pub tenant: TenantId,
-    /// Which connection.
-    pub connection: ConnectionName,
-    /// Which stream.
-    pub stream: StreamId,
-    /// In which run it was found.
-    pub run: RunId,
-    /// The field.
-    pub field: String,
-    /// What changed: `added`, `removed`, `type_changed`, `key_changed`.
-    pub change: String,
-    /// What was done about it: the stream's drift policy.
-    pub policy: String,
-    /// From and to, and the first record where one is known (its key).
-    pub detail: serde_json::Value,
-    /// When it was found.
-    pub raised_at: Timestamp,
-}
-
-/// A row of actions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ActionRecord {
-    /// Whose data it is.
-    pub tenant: TenantId,
-    /// Which connection.
-    pub connection: ConnectionName,
-    /// The caller's key, or one made up.
-    pub key: String,
-    /// Which action.
-    pub name: String,
-    /// Hash of the input: the same key with another input is a mistake.
-    pub input_hash: String,
-    /// `intended`, or what came of it.
-    pub status: String,
-    /// The answer.
-    pub answer: Option<serde_json::Value>,
-    /// When it was intended.
-    pub started_at: Timestamp,
-    /// When it was answered.
-    pub finished_at: Option<Timestamp>,
+    /// A credential, as it was sealed.
+    ///
+    /// # Errors
+    /// As [`Registry::definitions`].
+    async fn token(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionName,
+        name: &str,
+    ) -> Result<Option<Vec<u8>>>;
 }
 
 /// The error of a write whose lease is no longer the current one.
