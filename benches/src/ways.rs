@@ -112,15 +112,14 @@ async fn whole_run(url: &str, format: Format, typed: bool) -> Outcome<(u64, u64)
     let cx = context();
     let source = Static { client: client(&cx, url)? };
     let clock = SystemClock::shared();
-    let bronze =
-        BronzeConfig { path: folder.path().join("bronze"), format, typed, ..BronzeConfig::default() };
+    let bronze = BronzeConfig::new(folder.path().join("bronze"), format).with_typed(typed);
     let registry = SqliteRegistry::open(&folder.path().join("registry.db"), clock).await?;
     let job = Job {
         cx,
         connector: Arc::new(source),
         manifest: Manifest::new("static", "bench", "0.1.0"),
         registry: Arc::new(registry),
-        sink: Arc::new(Bronze::open(bronze)?),
+        sink: Arc::new(Bronze::new(bronze)),
         streams: None,
         options: RunOptions::default(),
         progress: Arc::new(Quiet),
