@@ -22,10 +22,10 @@
 //! choose and no recording tells, the choice is named in a comment. Data are drawn from a seed: the same
 //! seed, volume and clock give the same org.
 //!
-//! The rooms: [`server`](self) dispatches; `oauth` and `soap` sign in; `gate` checks version, session and
-//! quota; `describe` and `resources` answer metadata; `query` with `soql`, `cursor` and `render` answer
-//! queries; `table`, `row` and `schema` hold the data, which `objects` and `seed` make; `control` is what a
-//! test changes the org by.
+//! The rooms: `server` dispatches; `oauth` and `soap` sign in; `gate` checks version, session and quota;
+//! `describe` and `resources` answer metadata; `query` with `soql`, `cursor` and `render` answers queries;
+//! `table`, `row`, `field` and `schema` hold the data, which `objects` and `seed` make; by `control` and
+//! `writing` a test changes the org.
 
 mod builder;
 mod clock;
@@ -53,9 +53,10 @@ mod server;
 mod soap;
 mod soql;
 mod table;
+mod writing;
 
 pub use builder::{Builder, Limits, SignIn, Wire};
-pub use control::{ControlError, FieldType};
 pub use grants::Credentials;
 pub use log::{Counters, LoggedRequest};
 pub use org::FakeOrg;
+pub use writing::{FieldType, WriteError};

@@ -46,6 +46,11 @@ pub(super) fn token(org: &Org, headers: &HeaderMap, query: &str, body: &[u8]) ->
     }
 }
 
+/// What a sign-in gets that is refused whatever it brings.
+pub(super) fn refused() -> Response {
+    reply::oauth_error("invalid_grant", "authentication failure")
+}
+
 /// Who the session belongs to; the connected app needs no more scope than a session for it.
 pub(super) fn userinfo(org: &Org) -> Response {
     let user = objects::integration_user();

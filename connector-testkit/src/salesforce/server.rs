@@ -87,6 +87,8 @@ async fn route(org: &Org, head: &Parts, body: Body, number: u64, refused: bool) 
     let segments: Vec<&str> = head.uri.path().split('/').filter(|segment| !segment.is_empty()).collect();
     let query = head.uri.query().unwrap_or_default();
     match (&head.method, segments.as_slice()) {
+        (&Method::POST, ["services", "oauth2", "token"]) if refused => oauth::refused(),
+        (&Method::POST, ["services", "Soap", "u", ..]) if refused => soap::refused(),
         (&Method::POST, ["services", "oauth2", "token"]) => match to_bytes(body, MAX_BODY).await {
             Ok(body) => oauth::token(org, &head.headers, query, &body),
             Err(_) => reply::oauth_error("invalid_request", "the request body cannot be read"),

@@ -24,7 +24,7 @@ pub(super) fn login(org: &Org, version: &str, body: &[u8]) -> Response {
     let right =
         password == known.password || password == format!("{}{}", known.password, known.security_token);
     if username != known.username || !right {
-        return fault("INVALID_LOGIN", "Invalid username, password, security token; or user locked out.");
+        return refused();
     }
     let session = org.grants().new_access();
     org.log.count(|counters| counters.tokens += 1);
@@ -41,6 +41,11 @@ pub(super) fn login(org: &Org, version: &str, body: &[u8]) -> Response {
          </result></loginResponse></soapenv:Body></soapenv:Envelope>"
     );
     reply::body(StatusCode::OK, XML, answer)
+}
+
+/// What a login gets that is refused whatever it brings.
+pub(super) fn refused() -> Response {
+    fault("INVALID_LOGIN", "Invalid username, password, security token; or user locked out.")
 }
 
 fn fault(code: &str, message: &str) -> Response {

@@ -6,6 +6,7 @@ mod describing;
 mod faults;
 mod front;
 mod paging;
+mod program;
 mod querying;
 mod signing_in;
 

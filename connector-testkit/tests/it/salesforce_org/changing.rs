@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connector_testkit::salesforce::{ControlError, FakeOrg, FieldType};
+use connector_testkit::salesforce::{FakeOrg, FieldType, WriteError};
 use serde_json::json;
 
 use super::{Client, within};
@@ -99,7 +99,7 @@ fn the_recycle_bin_gives_back_and_a_hard_delete_does_not() {
         org.hard_delete("Contact", &ids[1]).expect("hard delete");
         assert_eq!(counts().await, (json!(39), json!(39)));
         assert!(!org.truth("Contact").expect("truth").contains_key(&ids[1]));
-        assert_eq!(org.update("Contact", &ids[1], &json!({})), Err(ControlError::UnknownRow(ids[1].clone())));
+        assert_eq!(org.update("Contact", &ids[1], &json!({})), Err(WriteError::UnknownRow(ids[1].clone())));
     });
 }
 
@@ -165,7 +165,7 @@ fn a_field_can_come_and_go_while_the_org_is_read() {
         assert!(!describe().await.contains("\"Title\""));
         assert_eq!(client.query("SELECT Id, Title FROM Contact").await.error().1, "INVALID_FIELD");
         assert_eq!(client.query("SELECT Id, Department FROM Contact").await.status, 200);
-        assert_eq!(org.remove_field("Contact", "Title"), Err(ControlError::UnknownField("Title".to_owned())));
+        assert_eq!(org.remove_field("Contact", "Title"), Err(WriteError::UnknownField("Title".to_owned())));
     });
 }
 
@@ -175,17 +175,17 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         let (org, _) = org().await;
         let before = org.truth_text("Contact").expect("truth");
         let id = before.keys().next().expect("a contact").clone();
-        assert_eq!(org.insert("Nope", &json!({})), Err(ControlError::UnknownObject("Nope".to_owned())));
+        assert_eq!(org.insert("Nope", &json!({})), Err(WriteError::UnknownObject("Nope".to_owned())));
         for (values, expected) in [
-            (json!({"Nope": 1}), ControlError::UnknownField("Nope".to_owned())),
-            (json!({"Score__c": "1"}), ControlError::WrongValue("Score__c".to_owned())),
-            (json!({"Birthdate": "yesterday"}), ControlError::WrongValue("Birthdate".to_owned())),
-            (json!({"MailingAddress": {}}), ControlError::WrongValue("MailingAddress".to_owned())),
-            (json!({"AccountId": "short"}), ControlError::WrongValue("AccountId".to_owned())),
+            (json!({"Nope": 1}), WriteError::UnknownField("Nope".to_owned())),
+            (json!({"Score__c": "1"}), WriteError::WrongValue("Score__c".to_owned())),
+            (json!({"Birthdate": "yesterday"}), WriteError::WrongValue("Birthdate".to_owned())),
+            (json!({"MailingAddress": {}}), WriteError::WrongValue("MailingAddress".to_owned())),
+            (json!({"AccountId": "short"}), WriteError::WrongValue("AccountId".to_owned())),
         ] {
             assert_eq!(org.update("Contact", &id, &values), Err(expected));
         }
-        assert_eq!(org.delete("Pricebook_Setup__c", &id), Err(ControlError::UnknownRow(id.clone())));
+        assert_eq!(org.delete("Pricebook_Setup__c", &id), Err(WriteError::UnknownRow(id.clone())));
         assert_eq!(org.truth_text("Contact").expect("truth"), before);
     });
 }

@@ -50,6 +50,22 @@ fn a_session_that_ends_in_mid_read_stays_ended() {
         assert_eq!(client.query(SOQL).await.status, 401, "the same token again");
         client.token = org.issue_token();
         assert_eq!(client.query(SOQL).await.status, 200);
+
+        org.faults().on("/oauth2/token").then(Fault::Unauthorized);
+        let known = org.credentials();
+        let fields = [
+            ("grant_type", "client_credentials"),
+            ("client_id", &known.client_id),
+            ("client_secret", &known.client_secret),
+        ];
+        let sign_in = || {
+            super::client::read(
+                client.http.post(format!("{}/services/oauth2/token", org.url())).form(&fields),
+            )
+        };
+        let refused = sign_in().await.expect("an answer");
+        assert_eq!((refused.status, refused.json()["error"].as_str()), (400, Some("invalid_grant")));
+        assert_eq!(sign_in().await.expect("an answer").status, 200);
     });
 }
 

@@ -64,9 +64,9 @@ fn a_record_is_about_880_bytes_and_full_of_what_breaks_careless_code() {
         let each = text.len() / 2000;
         assert!((820..960).contains(&each), "{each} bytes");
         for hard in
-            ["\\\"", "\\r\\n", "\\t", "\\\\", "😀", "👩", "田中", "فاطمة", "\u{2028}", "null", "O'Brien"]
+            ["\\\"", "\\r\\n", "\\t", "\\\\", "🤝", "👩", "田中", "فاطمة", "\u{2028}", "null", "O'Brien"]
         {
-            assert!(text.contains(hard) || hard == "😀", "{hard:?}");
+            assert!(text.contains(hard), "{hard:?}");
         }
         let rows = org.truth("Contact").expect("truth");
         for name in &all {
