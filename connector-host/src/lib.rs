@@ -3,10 +3,15 @@
 //! A host registers the connectors it wants by hand ([`Connectors`]), opens a [`registry`], and runs
 //! connections ([`run::run`]). It knows no adapter.
 
+pub mod action;
 pub mod connectors;
+pub mod preflight;
+pub mod receipt;
 pub mod registry;
 pub mod report;
 pub mod run;
+pub mod seal;
+pub mod template;
 
 pub use connectors::Connectors;
 pub use registry::Registry;

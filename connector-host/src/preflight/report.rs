@@ -1,0 +1,135 @@
+//! The document of a preflight: the probes and their verdicts.
+
+use connector_sdk::{Class, Error};
+use serde::Serialize;
+
+/// The document of `connector check`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckReport {
+    /// Whether every probe passed or had a reason to be skipped.
+    pub status: CheckStatus,
+    /// Each probe, in order.
+    pub probes: Vec<Probe>,
+}
+
+/// Whether a connection can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckStatus {
+    /// It can.
+    Passed,
+    /// Something is wrong.
+    Failed,
+}
+
+/// A probe and its verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Probe {
+    /// Which probe.
+    pub name: ProbeName,
+    /// Its verdict.
+    pub status: ProbeStatus,
+    /// What was found, for people.
+    pub message: String,
+    /// The class of the failure.
+    pub class: Option<Class>,
+}
+
+/// The probes, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeName {
+    /// Template, variables, secrets, the connector's configuration.
+    Config,
+    /// The vendor's host is found and answers.
+    Network,
+    /// Its certificate is trusted.
+    Tls,
+    /// It lets us in.
+    Authenticate,
+    /// We have the rights that the connector asks for.
+    Scopes,
+    /// It says what can be read.
+    Discover,
+    /// The chosen streams are there, and make sense.
+    Schema,
+    /// The Bronze folder can be written.
+    Bronze,
+    /// The registry can be opened and read.
+    Registry,
+}
+
+impl ProbeName {
+    /// As the document writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Network => "network",
+            Self::Tls => "tls",
+            Self::Authenticate => "authenticate",
+            Self::Scopes => "scopes",
+            Self::Discover => "discover",
+            Self::Schema => "schema",
+            Self::Bronze => "bronze",
+            Self::Registry => "registry",
+        }
+    }
+}
+
+/// A verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProbeStatus {
+    /// It is right.
+    Pass,
+    /// It is wrong.
+    Fail,
+    /// It was not looked at, or cannot be known; the message says why.
+    Skip,
+}
+
+impl Probe {
+    pub(super) fn pass(name: ProbeName, message: impl Into<String>) -> Self {
+        Self { name, status: ProbeStatus::Pass, message: message.into(), class: None }
+    }
+
+    pub(super) fn skip(name: ProbeName, message: impl Into<String>) -> Self {
+        Self { name, status: ProbeStatus::Skip, message: message.into(), class: None }
+    }
+
+    pub(super) fn fail(name: ProbeName, error: &Error) -> Self {
+        Self { name, status: ProbeStatus::Fail, message: error.to_string(), class: Some(error.class()) }
+    }
+}
+
+impl CheckReport {
+    /// A check that ended before it began: the template itself is wrong.
+    #[must_use]
+    pub fn not_begun(error: &Error) -> Self {
+        let mut probes = vec![Probe::fail(ProbeName::Config, error)];
+        let rest = [
+            ProbeName::Network,
+            ProbeName::Tls,
+            ProbeName::Authenticate,
+            ProbeName::Scopes,
+            ProbeName::Discover,
+            ProbeName::Schema,
+            ProbeName::Bronze,
+            ProbeName::Registry,
+        ];
+        probes.extend(rest.map(|name| Probe::skip(name, "the configuration has to be right first")));
+        Self::of(probes)
+    }
+
+    pub(super) fn of(probes: Vec<Probe>) -> Self {
+        let failed = probes.iter().any(|probe| probe.status == ProbeStatus::Fail);
+        Self { status: if failed { CheckStatus::Failed } else { CheckStatus::Passed }, probes }
+    }
+
+    /// The class of the first failure.
+    #[must_use]
+    pub fn class(&self) -> Option<Class> {
+        self.probes.iter().find(|probe| probe.status == ProbeStatus::Fail).and_then(|probe| probe.class)
+    }
+}

@@ -1,0 +1,246 @@
+use std::sync::atomic::AtomicU64;
+
+use async_trait::async_trait;
+use connector_sdk::{
+    Authenticate, Catalog, Counters, Delivery, Discover, Message, Network, Plan, Read, ReadRequest, StreamId,
+    StreamSelection, StreamSpec, StreamState, SyncMode, SystemClock,
+};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use serde_json::json;
+
+use super::*;
+use crate::registry::MemoryRegistry;
+
+/// A vendor whose answers a test sets.
+#[derive(Default)]
+struct Vendor {
+    sign_in: Option<Error>,
+    scopes: Vec<String>,
+    requests: u64,
+    streams: Vec<StreamSpec>,
+    silent: bool,
+}
+
+#[async_trait]
+impl Authenticate for Vendor {
+    async fn authenticate(&self, cx: &Context) -> Result<Identity> {
+        if self.silent {
+            std::future::pending::<()>().await;
+        }
+        let counter: &AtomicU64 = &cx.counters().requests;
+        Counters::add(counter, self.requests);
+        match &self.sign_in {
+            Some(error) => Err(error.clone()),
+            None => Ok(Identity::new("service@acme").with_account("acme").with_scopes(self.scopes.clone())),
+        }
+    }
+}
+
+#[async_trait]
+impl Discover for Vendor {
+    async fn discover(&self, _: &Context, names: Option<&[StreamId]>) -> Result<Catalog> {
+        let chosen = |spec: &&StreamSpec| names.is_none_or(|names| names.contains(&spec.name));
+        Ok(Catalog::new(self.streams.iter().filter(chosen).cloned().collect()))
+    }
+}
+
+#[async_trait]
+impl Read for Vendor {
+    async fn partitions(&self, _: &Context, _: &StreamSelection, _: &StreamState) -> Result<Plan> {
+        Ok(Plan::nothing())
+    }
+
+    fn read(&self, _: ReadRequest) -> BoxStream<'static, Result<Message>> {
+        stream::empty().boxed()
+    }
+}
+
+impl Connector for Vendor {}
+
+fn tickets() -> StreamSpec {
+    let schema =
+        json!({"type": "object", "properties": {"id": {"type": "integer"}, "text": {"type": "string"}}});
+    StreamSpec::new("tickets", schema).with_primary_key(["id"])
+}
+
+fn vendor() -> Vendor {
+    Vendor { requests: 1, streams: vec![tickets()], scopes: vec!["read".to_owned()], ..Vendor::default() }
+}
+
+fn choice(value: serde_json::Value) -> Vec<StreamChoice> {
+    vec![serde_json::from_value(value).unwrap()]
+}
+
+struct Case {
+    vendor: Vendor,
+    network: Network,
+    streams: Option<Vec<StreamChoice>>,
+    registry: Result<()>,
+    rotates: bool,
+}
+
+impl Case {
+    fn of(vendor: Vendor) -> Self {
+        Self { vendor, network: Network::default(), streams: None, registry: Ok(()), rotates: false }
+    }
+
+    async fn check(self) -> CheckReport {
+        let folder = tempfile::tempdir().unwrap();
+        let method = AuthMethod::new("token", &["read"]);
+        let method = if self.rotates { method.rotating() } else { method };
+        let manifest = Manifest::new("desk", "rest", "0.1.0").with_auth([method]);
+        let cx = Context::builder("acme", "acme-desk").network(self.network).build();
+        let registry = MemoryRegistry::new(SystemClock::shared());
+        let bronze = folder.path().join("bronze");
+        let target =
+            Target { connector: Arc::new(self.vendor), manifest: &manifest, auth_method: Some("token") };
+        let report = check(Preflight {
+            cx: &cx,
+            connector: Ok(target),
+            streams: self.streams.as_deref(),
+            bronze: Some(&bronze),
+            registry: self.registry.map(|()| Arc::new(registry) as Arc<dyn Registry>),
+            deadline: PROBE_DEADLINE,
+        })
+        .await;
+        assert_eq!(std::fs::read_dir(&bronze).unwrap().count(), 0, "the probe's file is gone");
+        report
+    }
+}
+
+/// `pass`, `fail` or `skip` for each probe, as one text.
+fn verdicts(report: &CheckReport) -> String {
+    let letter = |probe: &Probe| match probe.status {
+        ProbeStatus::Pass => 'p',
+        ProbeStatus::Fail => 'F',
+        ProbeStatus::Skip => 's',
+    };
+    report.probes.iter().map(letter).collect()
+}
+
+fn message(report: &CheckReport, name: ProbeName) -> &str {
+    &report.probes.iter().find(|probe| probe.name == name).unwrap().message
+}
+
+#[tokio::test]
+async fn a_connection_that_is_right_passes_every_probe() {
+    let report = Case::of(vendor()).check().await;
+    assert_eq!(verdicts(&report), "ppppppppp", "{report:#?}");
+    assert_eq!(report.status, CheckStatus::Passed);
+    assert_eq!(message(&report, ProbeName::Authenticate), "signed in as service@acme of acme");
+    let document = serde_json::to_value(&report).unwrap();
+    assert_eq!(document["status"], "passed");
+    assert_eq!(
+        document["probes"][0],
+        json!({"name": "config", "status": "pass", "message": "a connection of desk/rest", "class": null})
+    );
+}
+
+#[tokio::test]
+async fn what_fails_is_told_from_what_could_not_be_tried() {
+    let unreachable = Error::transient("sign in", "no connection").with_context("host", "desk.example");
+    let untrusted =
+        Error::config("sign in", "the certificate is not trusted").with_context("host", "desk.example");
+    let refused = Error::new(Class::Auth, "sign in", "no such user").with_delivery(Delivery::Answered);
+    let lost = Error::transient("sign in", "the connection ended").with_delivery(Delivery::Unknown);
+    let unmade = Error::config("sign in", "no private key");
+    for (error, requests, expected, class) in [
+        (unreachable, 1, "pFsssss pp", Class::Transient),
+        (untrusted.clone(), 1, "ppFssss pp", Class::Config),
+        (untrusted, 0, "pFsssss pp", Class::Config),
+        (refused, 1, "pppFsss pp", Class::Auth),
+        (lost, 1, "pssFsss pp", Class::Transient),
+        (unmade, 0, "pssFsss pp", Class::Config),
+    ] {
+        let report = Case::of(Vendor { sign_in: Some(error), requests, ..vendor() }).check().await;
+        assert_eq!(verdicts(&report), expected.replace(' ', ""), "{report:#?}");
+        assert_eq!((report.status, report.class()), (CheckStatus::Failed, Some(class)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_does_not_end_fails_at_its_deadline() {
+    let report = Case::of(Vendor { silent: true, ..vendor() }).check().await;
+    assert_eq!(verdicts(&report), "pssFssspp");
+    assert!(message(&report, ProbeName::Authenticate).contains("not done within 60s"), "{report:#?}");
+}
+
+#[tokio::test]
+async fn scopes_that_are_missing_are_named() {
+    let report = Case::of(Vendor { scopes: vec!["write".to_owned()], ..vendor() }).check().await;
+    assert_eq!(verdicts(&report), "ppppFpppp");
+    assert!(message(&report, ProbeName::Scopes).contains("lacks the scopes read"));
+    let report = Case::of(Vendor { scopes: Vec::new(), ..vendor() }).check().await;
+    assert_eq!(verdicts(&report), "ppppspppp", "what the vendor does not say is not guessed");
+}
+
+#[tokio::test]
+async fn plain_http_is_not_called_secure() {
+    let report = Case { network: Network::loopback(), ..Case::of(vendor()) }.check().await;
+    assert_eq!(verdicts(&report), "ppspppppp");
+}
+
+#[tokio::test]
+async fn a_choice_that_does_not_fit_the_catalog_names_what_does() {
+    for (chosen, expected) in [
+        (
+            json!({"name": "tikcets"}),
+            "there is no stream `tikcets` that may be read; did you mean `tickets`?",
+        ),
+        (
+            json!({"name": "tickets", "mode": "incremental"}),
+            "cannot be read in mode `incremental`; it has: full",
+        ),
+        (json!({"name": "tickets", "fields": ["id", "txt"]}), "no field `txt`; did you mean `text`?"),
+    ] {
+        let report = Case { streams: Some(choice(chosen)), ..Case::of(vendor()) }.check().await;
+        assert_eq!(verdicts(&report), "ppppppFpp");
+        assert!(message(&report, ProbeName::Schema).contains(expected), "{report:#?}");
+        assert_eq!(report.class(), Some(Class::Config));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_contradicts_itself_is_found() {
+    let mut no_mode = tickets();
+    no_mode.modes = Vec::<SyncMode>::new();
+    for (spec, expected) in [
+        (StreamSpec::new("tickets", json!({"type": "objekt"})), "no JSON Schema"),
+        (tickets().with_primary_key(["nr"]), "key or cursor `nr`"),
+        (tickets().with_cursor("changed"), "key or cursor `changed`"),
+        (no_mode, "no mode"),
+    ] {
+        let report = Case::of(Vendor { streams: vec![spec], ..vendor() }).check().await;
+        assert!(message(&report, ProbeName::Schema).contains(expected), "{report:#?}");
+        assert_eq!(report.class(), Some(Class::Schema));
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_rotates_is_not_spent_where_its_successor_would_be_lost() {
+    let closed = || Err(Error::config("open registry", "it is of a newer version"));
+    let report = Case { registry: closed(), rotates: true, ..Case::of(vendor()) }.check().await;
+    assert_eq!(verdicts(&report), "psssssspF");
+    let report = Case { registry: closed(), ..Case::of(vendor()) }.check().await;
+    assert_eq!(verdicts(&report), "ppppppppF");
+}
+
+#[tokio::test]
+async fn a_template_that_is_wrong_leaves_nothing_to_probe() {
+    let report = CheckReport::not_begun(&Error::config("read template", "t.yaml:1:1: the file is empty"));
+    assert_eq!(verdicts(&report), "Fssssssss");
+    assert_eq!(report.class(), Some(Class::Config));
+}
+
+#[tokio::test]
+async fn a_bronze_folder_that_cannot_be_written_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let probe =
+        storage::bronze(Some(&file.join("bronze")), &SystemClock::new(), Duration::from_secs(60)).await;
+    assert_eq!((probe.status, probe.class), (ProbeStatus::Fail, Some(Class::Config)), "{probe:?}");
+}

@@ -1,0 +1,283 @@
+//! Templates: a connection written as YAML, with variables.
+//!
+//! Reading one has three steps. [`Template::load`] parses the file and needs nothing else.
+//! [`Template::settings`] replaces the variables of our own sections and checks them: enough for
+//! commands that look at the registry or at Bronze. [`Template::connect`] replaces the variables of the
+//! connector's own section, checks it against the connector's schema and makes the connector.
+//!
+//! Every mistake is class Config and names file, line and column; an unknown key names the nearest known
+//! one. No value that a variable brought is ever shown.
+//!
+//! ```
+//! use connector_host::template::{Template, Variables};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> connector_sdk::Result<()> {
+//! let text = "connector: desk/rest\ntenant: acme\nname: acme-desk\nconfig: { base_url: \"${env:DESK_URL}\" }\n";
+//! let template = Template::parse("desk.yaml", text)?;
+//! let variables = Variables::new(|name| (name == "DESK_URL").then(|| "https://desk.example".to_owned()));
+//! let settings = template.settings::<serde_json::Value>(&variables).await?;
+//! assert_eq!(settings.connection.as_str(), "acme-desk");
+//! assert!(Template::parse("desk.yaml", "conector: desk/rest\n").unwrap_err().to_string().contains("desk.yaml:1:1"));
+//! # Ok(()) }
+//! ```
+
+mod nearest;
+mod resilience;
+mod schema;
+mod sections;
+mod stores;
+mod variables;
+mod yaml;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use connector_sdk::{Connector, Context, Error, Factory, Result, Secret};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, value::RawValue};
+
+pub use nearest::nearest;
+pub(crate) use nearest::suggestion;
+pub use sections::Settings;
+pub use variables::Variables;
+
+use sections::Sections;
+use stores::Stores;
+use variables::{Piece, Reference};
+use yaml::{Node, Place};
+
+/// The connector's own section.
+const CONFIG: &str = "config";
+
+/// A template, parsed; its variables still stand in it.
+#[derive(Debug, Clone)]
+pub struct Template {
+    file: PathBuf,
+    tree: Node,
+}
+
+impl Template {
+    /// Reads a template's file.
+    ///
+    /// # Errors
+    /// Config when it cannot be read, is no YAML, or has keys that no template has.
+    pub fn load(file: impl Into<PathBuf>) -> Result<Self> {
+        let file = file.into();
+        let text = std::fs::read_to_string(&file).map_err(|error| {
+            Error::config("read template", format!("cannot read the file `{}`: {error}", file.display()))
+        })?;
+        Self::parse(file, &text)
+    }
+
+    /// Takes the text of a template; `file` names it in errors, and paths are relative to its folder.
+    ///
+    /// # Errors
+    /// As [`Template::load`].
+    pub fn parse(file: impl Into<PathBuf>, text: &str) -> Result<Self> {
+        let file = file.into();
+        let template = Self { tree: yaml::parse(&file, text)?, file };
+        // Structure is checked before variables are: a misspelled key is told even where nothing is set.
+        let written = template.unresolved(&template.tree);
+        let found = schema::check(&sections_schema::<Value>(), &template.tree, &written, "")?;
+        let found: Vec<_> =
+            found.into_iter().filter(|violation| !template.holds_a_variable(violation)).collect();
+        schema::refuse(&template.file, &found)?;
+        Ok(template)
+    }
+
+    /// The folder that paths are relative to.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// What the template says besides the connector's own section, with its variables replaced. `B` is what
+    /// the sink understands of `bronze`; [`serde_json::Value`] takes anything.
+    ///
+    /// # Errors
+    /// Config when a variable is not set or a value does not fit; as the secret stores answer.
+    pub async fn settings<B: DeserializeOwned + JsonSchema>(
+        &self,
+        variables: &Variables,
+    ) -> Result<Settings<B>> {
+        let own = self.own_sections();
+        let value = self.resolved(&own, variables).await?;
+        let found = schema::check(&sections_schema::<B>(), &own, &value, "")?;
+        schema::refuse(&self.file, &found)?;
+        let defaults = resilience::from_environment(variables)?;
+        let sections: Sections<B> = self.typed(&own, value)?;
+        sections
+            .settle(self.folder(), defaults)
+            .map_err(|(pointer, text)| self.mistake(self.tree.place(&pointer), &text))
+    }
+
+    /// The connector's own section as written: with references instead of secrets, as a registry keeps it.
+    #[must_use]
+    pub fn config(&self) -> Value {
+        self.config_tree().map_or_else(empty_map, |tree| self.unresolved(tree))
+    }
+
+    /// The way to sign in that the configuration chooses: the only key of its `auth`, where it has one.
+    #[must_use]
+    pub fn auth_method(&self) -> Option<&str> {
+        let auth = self.config_tree()?.get("auth")?;
+        match &auth.value {
+            yaml::Value::Map(entries) => match entries.as_slice() {
+                [(method, ..)] => Some(method),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Replaces the variables of the connector's own section, checks it against the connector's schema,
+    /// and makes the connector. No I/O but for files and secret stores.
+    ///
+    /// # Errors
+    /// Config when a variable is not set or the configuration does not fit; as the secret stores answer.
+    pub async fn connect(
+        &self,
+        factory: &dyn Factory,
+        cx: &Context,
+        variables: &Variables,
+    ) -> Result<Arc<dyn Connector>> {
+        let nothing = Node { at: Place { line: 1, column: 1 }, value: yaml::Value::Map(Vec::new()) };
+        let tree = self.config_tree().unwrap_or(&nothing);
+        let value = self.resolved(tree, variables).await?;
+        let value = if value.is_null() { empty_map() } else { value };
+        let found = schema::check(factory.config_schema().as_value(), tree, &value, CONFIG)?;
+        schema::refuse(&self.file, &found)?;
+        let text = Secret::new(value.to_string());
+        let raw: &RawValue = serde_json::from_str(text.expose()).map_err(|error| {
+            Error::bug("read template", "the configuration is no JSON").with_source(error)
+        })?;
+        factory.connect(raw, cx).map_err(|error| self.with_place_of_field(tree, error))
+    }
+
+    /// The tree without the connector's own section, whose variables may name what is not there yet.
+    fn own_sections(&self) -> Node {
+        let mut own = self.tree.clone();
+        if let yaml::Value::Map(entries) = &mut own.value {
+            entries.retain(|(key, ..)| key != CONFIG);
+        }
+        own
+    }
+
+    fn config_tree(&self) -> Option<&Node> {
+        self.tree.get(CONFIG)
+    }
+
+    /// The tree as it is written.
+    fn unresolved(&self, tree: &Node) -> Value {
+        tree.to_json(&|text, _| Ok(text.to_owned())).unwrap_or_default()
+    }
+
+    fn holds_a_variable(&self, violation: &schema::Violation) -> bool {
+        let mut holds = false;
+        self.tree.texts(&mut |text, place| holds |= place == violation.place && text.contains("${"));
+        holds
+    }
+
+    /// The tree with its variables replaced.
+    async fn resolved(&self, tree: &Node, variables: &Variables) -> Result<Value> {
+        let mut wanted: BTreeMap<Reference<'_>, Place> = BTreeMap::new();
+        let mut wrong = None;
+        tree.texts(&mut |text, place| match variables::split(text) {
+            Err(said) => wrong = wrong.take().or(Some(self.mistake(place, &said))),
+            Ok(pieces) => {
+                for piece in pieces {
+                    if let Piece::Reference(reference) = piece {
+                        wanted.entry(reference).or_insert(place);
+                    }
+                }
+            }
+        });
+        if let Some(wrong) = wrong {
+            return Err(wrong);
+        }
+        let mut values: BTreeMap<Reference<'_>, Secret> = BTreeMap::new();
+        if !wanted.is_empty() {
+            let secrets = self.secret_stores(variables)?;
+            // In the order of the file, so that the first mistake told is the first one there.
+            let mut wanted: Vec<_> = wanted.into_iter().collect();
+            wanted.sort_by_key(|(_, place)| (place.line, place.column));
+            for (reference, place) in wanted {
+                let value = variables::look_up(reference, variables, &secrets, self.folder()).await;
+                values.insert(reference, Secret::new(value.map_err(|error| self.with_place(place, &error))?));
+            }
+        }
+        tree.to_json(&|text, place| {
+            let mut out = String::new();
+            for piece in variables::split(text).map_err(|said| self.mistake(place, &said))? {
+                match piece {
+                    Piece::Text(text) => out.push_str(text),
+                    Piece::Reference(reference) => {
+                        out.push_str(values.get(&reference).map_or("", |value| value.expose()));
+                    }
+                }
+            }
+            Ok(out)
+        })
+    }
+
+    /// The stores that `secrets:` names; that section itself has no secrets.
+    fn secret_stores(&self, variables: &Variables) -> Result<Stores> {
+        let section = match self.tree.get("secrets") {
+            None => None,
+            Some(tree) => self.typed(tree, self.unresolved(tree))?,
+        };
+        Ok(Stores::new(section, self.folder(), variables))
+    }
+
+    fn typed<T: DeserializeOwned>(&self, tree: &Node, value: Value) -> Result<T> {
+        serde_path_to_error::deserialize(value).map_err(|error| {
+            let pointer =
+                error.path().iter().fold(String::new(), |path, segment| format!("{path}/{segment}"));
+            let field = error.path().to_string();
+            self.mistake(
+                tree.place(&pointer.replace(['[', ']'], "")),
+                &format!("`{field}`: {}", error.inner()),
+            )
+        })
+    }
+
+    fn mistake(&self, place: Place, text: &str) -> Error {
+        Error::config("read template", format!("{}:{place}: {text}", self.file.display()))
+    }
+
+    /// The same error, with the place in front of its message.
+    fn with_place(&self, place: Place, error: &Error) -> Error {
+        let placed = Error::new(
+            error.class(),
+            "read template",
+            format!("{}:{place}: {}", self.file.display(), error.message()),
+        );
+        error.context().fold(placed, |placed, (name, value)| placed.with_context(name, value))
+    }
+
+    /// A connector that refuses its configuration names the field; this adds the place.
+    fn with_place_of_field(&self, tree: &Node, error: Error) -> Error {
+        let field = error.context().find(|(name, _)| *name == "field").map(|(_, field)| field.to_owned());
+        match field {
+            Some(field) => {
+                let pointer: String = field
+                    .split(['.', '[', ']'])
+                    .filter(|part| !part.is_empty())
+                    .fold(String::new(), |path, part| format!("{path}/{part}"));
+                self.with_place(tree.place(&pointer), &error)
+            }
+            None => error.with_context("template", self.file.display()),
+        }
+    }
+}
+
+fn empty_map() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
+fn sections_schema<B: JsonSchema>() -> Value {
+    schemars::schema_for!(Sections<B>).to_value()
+}

@@ -1,0 +1,118 @@
+//! The `resilience:` section over the defaults of the environment over our own.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use connector_sdk::{ByteSize, Error, Period, Result, resilience::Resilience};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
+
+use super::Variables;
+
+/// Overrides of how failures of the outside system are met.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ResilienceSection {
+    /// How often a request is tried in all.
+    max_attempts: Option<NonZeroU32>,
+    /// The first wait between attempts.
+    base_delay: Option<Period>,
+    /// The longest wait between attempts that we choose ourselves.
+    max_delay: Option<Period>,
+    /// The limit of one attempt.
+    timeout: Option<Period>,
+    /// The limit of connecting.
+    connect_timeout: Option<Period>,
+    /// The longest silence within a body.
+    idle_timeout: Option<Period>,
+    /// The limit of an operation: all attempts and waits.
+    deadline: Option<Period>,
+    /// The largest body, as sent.
+    max_body: Option<ByteSize>,
+    /// The largest body, decompressed.
+    max_decompressed_body: Option<ByteSize>,
+    /// `off` lifts our own pacing; what the vendor asks for is obeyed all the same.
+    #[serde(rename = "rate")]
+    _rate: Option<Rate>,
+}
+
+/// The one word that `rate` knows.
+struct Rate;
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // YAML 1.1 readers take `off` for false; ours does not, but JSON templates may say so.
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl JsonSchema for Rate {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Rate".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": ["off", false] })
+    }
+}
+
+impl ResilienceSection {
+    /// These settings over `defaults`.
+    ///
+    /// # Errors
+    /// Field and text of what is wrong.
+    pub(super) fn over(self, defaults: Resilience) -> Result<Resilience, (&'static str, String)> {
+        let mut settings = defaults;
+        settings.max_attempts = self.max_attempts.map_or(settings.max_attempts, NonZeroU32::get);
+        let periods: [(&'static str, Option<Period>, &mut Duration); 6] = [
+            ("base_delay", self.base_delay, &mut settings.base_delay),
+            ("max_delay", self.max_delay, &mut settings.max_delay),
+            ("timeout", self.timeout, &mut settings.attempt_timeout),
+            ("connect_timeout", self.connect_timeout, &mut settings.connect_timeout),
+            ("idle_timeout", self.idle_timeout, &mut settings.idle_timeout),
+            ("deadline", self.deadline, &mut settings.deadline),
+        ];
+        for (field, given, setting) in periods {
+            let Some(Period(given)) = given else { continue };
+            // Waiting for no time is a choice; allowing no time is a mistake.
+            if given.is_zero() && !field.ends_with("delay") {
+                return Err((field, format!("`resilience.{field}` must be longer than nothing")));
+            }
+            *setting = given;
+        }
+        settings.max_body = self.max_body.map_or(settings.max_body, |size| size.0);
+        settings.max_decompressed_body =
+            self.max_decompressed_body.map_or(settings.max_decompressed_body, |size| size.0);
+        Ok(settings)
+    }
+}
+
+/// The defaults with what the environment says: `CONNECTOR_RETRY_MAX_ATTEMPTS`,
+/// `CONNECTOR_RETRY_BASE_DELAY_MS`, `CONNECTOR_TIMEOUT_MS`, `CONNECTOR_CIRCUIT_BREAKER_THRESHOLD`.
+///
+/// # Errors
+/// Config naming the variable that is no whole number, or too small.
+pub(super) fn from_environment(variables: &Variables) -> Result<Resilience> {
+    let number = |name: &str, least: u64| -> Result<Option<u64>> {
+        let Some(text) = variables.env(name) else { return Ok(None) };
+        match text.trim().parse::<u64>() {
+            Ok(value) if value >= least && value <= u64::from(u32::MAX) => Ok(Some(value)),
+            _ => Err(Error::config(
+                "read environment",
+                format!("the variable {name} must be a whole number from {least} to {}", u32::MAX),
+            )
+            .with_context("variable", name)),
+        }
+    };
+    let mut settings = Resilience::default();
+    if let Some(attempts) = number("CONNECTOR_RETRY_MAX_ATTEMPTS", 1)? {
+        settings.max_attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+    }
+    if let Some(millis) = number("CONNECTOR_RETRY_BASE_DELAY_MS", 0)? {
+        settings.base_delay = Duration::from_millis(millis);
+    }
+    if let Some(millis) = number("CONNECTOR_TIMEOUT_MS", 1)? {
+        settings.attempt_timeout = Duration::from_millis(millis);
+    }
+    // Checked here, so that a mistake shows at once; the breaker reads it.
+    number("CONNECTOR_CIRCUIT_BREAKER_THRESHOLD", 1)?;
+    Ok(settings)
+}

@@ -1,0 +1,204 @@
+//! Variables: `${env:NAME}`, `${env:NAME:-default}`, `${secret:NAME}`, `${file:PATH}`, `${var:NAME}`.
+//!
+//! They are replaced in texts after the YAML is parsed, so that no value can bring YAML of its own. A
+//! text that is nothing but a variable stays a text. `$${` stands for `${`.
+
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+
+use connector_sdk::{Error, Result};
+
+use super::stores::Stores;
+
+/// The largest file that `${file:PATH}` takes in, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Looks a variable of the environment up.
+type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// Where variables come from: the environment and what the caller sets.
+///
+/// ```
+/// use connector_host::template::Variables;
+/// let variables = Variables::new(|name| (name == "SF_URL").then(|| "https://acme.my.salesforce.com".to_owned()))
+///     .with_var("region", "eu");
+/// ```
+#[derive(Clone)]
+pub struct Variables {
+    env: Arc<Environment>,
+    vars: BTreeMap<String, String>,
+}
+
+impl Variables {
+    /// Looks up the environment with this function; a program's edge hands in the process's environment.
+    pub fn new(env: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { env: Arc::new(env), vars: BTreeMap::new() }
+    }
+
+    /// Sets `${var:NAME}`.
+    #[must_use]
+    pub fn with_var(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.vars.insert(name.into(), value.into());
+        self
+    }
+
+    /// A variable of the environment.
+    #[must_use]
+    pub fn env(&self, name: &str) -> Option<String> {
+        (self.env)(name)
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Variables").field("vars", &self.vars.keys()).finish_non_exhaustive()
+    }
+}
+
+/// A part of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Piece<'a> {
+    Text(&'a str),
+    Reference(Reference<'a>),
+}
+
+/// A variable, as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reference<'a> {
+    Env { name: &'a str, default: Option<&'a str> },
+    Secret(&'a str),
+    File(&'a str),
+    Var(&'a str),
+}
+
+/// Splits a text. What is wrong is said in words; the caller adds the place.
+pub(super) fn split(text: &str) -> Result<Vec<Piece<'_>>, String> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let (before, after) = rest.split_at(start);
+        if let Some(escaped) = before.strip_suffix('$') {
+            pieces.extend([Piece::Text(escaped), Piece::Text("${")]);
+            rest = after.get(2..).unwrap_or_default();
+            continue;
+        }
+        pieces.push(Piece::Text(before));
+        let inner = after.get(2..).unwrap_or_default();
+        let (inner, next) = inner
+            .split_once('}')
+            .ok_or("a variable that starts with `${` does not end; write `$${` where `${` itself is meant")?;
+        pieces.push(Piece::Reference(reference(inner)?));
+        rest = next;
+    }
+    pieces.push(Piece::Text(rest));
+    pieces.retain(|piece| *piece != Piece::Text(""));
+    Ok(pieces)
+}
+
+fn reference(inner: &str) -> Result<Reference<'_>, String> {
+    let (source, name) = inner.split_once(':').unwrap_or((inner, ""));
+    let plain = |name: &str| {
+        !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+            && !name.starts_with('.')
+    };
+    let reference = match source {
+        "env" => match name.split_once(":-") {
+            Some((name, default)) => Reference::Env { name, default: Some(default) },
+            None => Reference::Env { name, default: None },
+        },
+        "secret" => Reference::Secret(name),
+        "file" => Reference::File(name),
+        "var" => Reference::Var(name),
+        _ => {
+            return Err(format!(
+                "`${{{inner}}}` is no variable: there are ${{env:NAME}}, ${{env:NAME:-default}}, ${{secret:NAME}}, \
+                 ${{file:PATH}} and ${{var:NAME}}; write `$${{` where `${{` itself is meant"
+            ));
+        }
+    };
+    let named = match reference {
+        Reference::Env { name, .. } | Reference::Secret(name) | Reference::Var(name) => plain(name),
+        Reference::File(path) => !path.is_empty(),
+    };
+    if named { Ok(reference) } else { Err(format!("`${{{inner}}}` has no proper name after `{source}:`")) }
+}
+
+/// Looks a variable up.
+pub(super) async fn look_up(
+    reference: Reference<'_>,
+    variables: &Variables,
+    secrets: &Stores,
+    folder: &Path,
+) -> Result<String> {
+    let unset = |what: String| Error::config("read template", what);
+    match reference {
+        Reference::Env { name, default } => match (variables.env(name), default) {
+            (Some(value), None) => Ok(value),
+            (Some(value), Some(_)) if !value.is_empty() => Ok(value),
+            (_, Some(default)) => Ok(default.to_owned()),
+            (None, None) => Err(unset(format!(
+                "the environment variable `{name}` is not set; set it, or give a default: ${{env:{name}:-default}}"
+            ))),
+        },
+        Reference::Var(name) => variables.vars.get(name).cloned().ok_or_else(|| {
+            unset(format!("the variable `{name}` is not set; set it with --var {name}=VALUE"))
+        }),
+        Reference::Secret(name) => secrets.get(name).await.map(|secret| secret.expose().clone()),
+        Reference::File(path) => read(&folder.join(path)),
+    }
+}
+
+/// The text of a file, without the line break at its end.
+fn read(path: &Path) -> Result<String> {
+    let failed = |what: &str| Error::config("read template", format!("{what} the file `{}`", path.display()));
+    let size = std::fs::metadata(path).map_err(|error| failed("cannot read").with_source(error))?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(failed("more than 1 MiB is in").with_context("bytes", size));
+    }
+    let mut text = std::fs::read_to_string(path).map_err(|error| failed("cannot read").with_source(error))?;
+    text.truncate(text.trim_end_matches(['\n', '\r']).len());
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_split_into_variables_and_what_is_between() {
+        let pieces = split("https://${env:HOST:-localhost:80}/${var:v}$").unwrap();
+        assert_eq!(
+            pieces,
+            [
+                Piece::Text("https://"),
+                Piece::Reference(Reference::Env { name: "HOST", default: Some("localhost:80") }),
+                Piece::Text("/"),
+                Piece::Reference(Reference::Var("v")),
+                Piece::Text("$"),
+            ]
+        );
+        assert_eq!(split("$${env:X} $5").unwrap(), [Piece::Text("${"), Piece::Text("env:X} $5")]);
+        assert_eq!(split("").unwrap(), []);
+        assert_eq!(
+            split("${file:/run/key.pem}").unwrap(),
+            [Piece::Reference(Reference::File("/run/key.pem"))]
+        );
+    }
+
+    #[test]
+    fn what_is_no_variable_is_an_error_that_tells_how_to_write_it() {
+        for text in [
+            "${env:X",
+            "${X}",
+            "${env:}",
+            "${foo:x}",
+            "${secret:../x}",
+            "${secret:a/b}",
+            "${env:A B}",
+            "${file:}",
+        ] {
+            assert!(split(text).is_err(), "{text}");
+        }
+        assert!(split("${X}").unwrap_err().contains("$${"));
+    }
+}

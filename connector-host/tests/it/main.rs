@@ -1,0 +1,3 @@
+//! What the host promises, from outside.
+
+mod template;
