@@ -215,6 +215,7 @@ impl RetryLayer {
                     .with_retry_after(wait)
                     .with_resume_at(resume_at)
             }
+            // Not exhausted: nothing is used up, and who waited for it too need not stop.
             Reason::Stopping => {
                 let message = format!("stopping, so not tried again ({})", error.message());
                 return instead_of(error, Class::Transient, message);

@@ -140,5 +140,5 @@ impl TokenStore for MemoryTokens {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;

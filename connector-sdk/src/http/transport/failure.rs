@@ -38,26 +38,28 @@ pub(super) fn before_the_answer(
 
 /// What a person has to change, when TLS itself says no. A handshake that merely breaks off says nothing.
 fn tls_failure(error: &reqwest::Error) -> Option<&'static str> {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // An I/O error hides what it was made of from `source`.
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = inner
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            .or_else(|| cause.downcast_ref::<rustls::Error>());
-        if let Some(tls) = tls {
-            return match tls {
-                rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => Some(
-                    "the server's certificate is not trusted: correct the host, or name its authority in `network.ca_file`",
-                ),
-                rustls::Error::InvalidMessage(_) => Some("the server does not speak TLS on this port"),
-                rustls::Error::PeerIncompatible(_) | rustls::Error::AlertReceived(_) => {
-                    Some("the server refuses our TLS handshake")
-                }
-                _ => None,
-            };
+    let mut cause = error.source()?;
+    loop {
+        // An I/O error that wraps another error skips it in `source`, and may be wrapped itself.
+        while let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            cause = inner;
         }
-        source = cause.source();
+        match cause.downcast_ref::<rustls::Error>() {
+            Some(tls) => return to_change(tls),
+            None => cause = cause.source()?,
+        }
     }
-    None
+}
+
+fn to_change(error: &rustls::Error) -> Option<&'static str> {
+    match error {
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => Some(
+            "the server's certificate is not trusted: correct the host, or name its authority in `network.ca_file`",
+        ),
+        rustls::Error::InvalidMessage(_) => Some("the server does not speak TLS on this port"),
+        rustls::Error::PeerIncompatible(_) | rustls::Error::AlertReceived(_) => {
+            Some("the server refuses our TLS handshake")
+        }
+        _ => None,
+    }
 }

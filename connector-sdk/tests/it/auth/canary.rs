@@ -1,0 +1,65 @@
+use std::{fmt::Debug, sync::Arc};
+
+use connector_sdk::{
+    Secret,
+    auth::{ClientCredentials, JwtBearer, RefreshToken, SingleFlight, StaticToken, Token, TokenSource},
+    http::{AuthLayer, Call, HeaderMap, Hosts, HttpClient, Request, Response, StatusCode},
+};
+
+use super::{Bench, granted};
+use crate::support::clock::NOON;
+
+/// What must be seen nowhere.
+const CANARY: &str = "canary";
+
+fn hides(what: &dyn Debug) {
+    for text in [format!("{what:?}"), format!("{what:#?}")] {
+        assert!(!text.to_ascii_lowercase().contains(CANARY), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_holds_a_secret_shows_it() {
+    let bench = Bench::new([granted("canary-t", r#","refresh_token":"canary-r""#)]).await;
+    let secret = || Secret::from("canary");
+    hides(&secret());
+    let url: connector_sdk::http::Url =
+        "https://canary:canary@vendor.example/path?token=canary#canary".parse().unwrap();
+    let token = Token::new(secret())
+        .with_base_url("https://user:canary@vendor.example/?canary".parse().unwrap())
+        .with_extra("scope", "canary")
+        .with_expiry(NOON);
+    hides(&token);
+    hides(&StaticToken::new(secret()));
+    hides(&ClientCredentials::new(bench.endpoint(), "client", secret()));
+    let refresh = RefreshToken::new(bench.endpoint(), "client", Some(secret()), secret());
+    refresh.token(&bench.cx).await.unwrap();
+    hides(&refresh);
+    let key = Secret::new(include_str!("../keys/client.pem").to_owned());
+    let jwt = JwtBearer::new(bench.endpoint(), "client", "ada", "vendor", &key).unwrap();
+    let shown = format!("{jwt:?}");
+    assert!(!shown.contains("PRIVATE") && shown.len() < 300, "{shown}");
+    hides(&bench.endpoint());
+    let flight = SingleFlight::default();
+    let given = token.clone();
+    flight.token(&bench.cx, |_| async move { Ok(given) }).await.unwrap();
+    hides(&flight);
+
+    let request = Request::post("create", url.clone(), "text/plain", "canary")
+        .header("authorization", "Bearer canary")
+        .query("key", "canary")
+        .with_idempotency_key("canary");
+    hides(&request);
+    hides(request.target());
+    hides(&Call::new(bench.cx.clone(), request));
+    hides(&Request::get("query", "/path?token=canary"));
+    let mut headers = HeaderMap::new();
+    headers.insert("set-cookie", "canary".parse().unwrap());
+    hides(&Response::new(StatusCode::OK, headers, "canary", url, NOON));
+    hides(&AuthLayer::new(Hosts::default()).tokens(Arc::new(StaticToken::new(secret()))));
+    let builder = HttpClient::builder(&bench.cx)
+        .allow_hosts(&["vendor.example"])
+        .tokens(Arc::new(StaticToken::new(secret())));
+    hides(&builder);
+    hides(&builder.build().unwrap());
+}

@@ -1,0 +1,115 @@
+//! Token sources against a token endpoint on loopback.
+
+mod canary;
+mod flight;
+mod grants;
+mod rotation;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use connector_sdk::{
+    Context, Error, Network, Result, Secret, auth::TokenEndpoint, resilience::Resilience, secret::TokenStore,
+};
+
+use crate::support::{
+    Log,
+    clock::ManualClock,
+    server::{Reply, Server, json},
+};
+
+/// A token endpoint, a store that writes down what it keeps, and a context with both.
+struct Bench {
+    cx: Context,
+    clock: Arc<ManualClock>,
+    store: Arc<Store>,
+    server: Server,
+}
+
+impl Bench {
+    async fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self::with_store(replies, Arc::default()).await
+    }
+
+    async fn with_store(replies: impl IntoIterator<Item = Reply>, store: Arc<Store>) -> Self {
+        let mut settings = Resilience::default();
+        settings.max_attempts = 1;
+        Self::with_settings(replies, store, settings).await
+    }
+
+    async fn with_settings(
+        replies: impl IntoIterator<Item = Reply>,
+        store: Arc<Store>,
+        settings: Resilience,
+    ) -> Self {
+        let clock = ManualClock::new(Log::default());
+        let cx = Context::builder("acme", "desk")
+            .clock(clock.clone())
+            .network(Network::loopback())
+            .resilience(settings)
+            .tokens(store.clone())
+            .build();
+        Self { cx, clock, store, server: Server::start(replies).await }
+    }
+
+    fn endpoint(&self) -> TokenEndpoint {
+        TokenEndpoint::new(&self.cx, self.server.url.join("/token").unwrap()).unwrap()
+    }
+
+    /// The forms that the endpoint was sent.
+    fn forms(&self) -> Vec<BTreeMap<String, String>> {
+        let requests = self.server.requests();
+        let bodies = requests.iter().map(|request| request.split_once("\r\n\r\n").unwrap().1);
+        bodies.map(|body| url::form_urlencoded::parse(body.as_bytes()).into_owned().collect()).collect()
+    }
+}
+
+fn granted(access_token: &str, more: &str) -> Reply {
+    json("200 OK", &format!(r#"{{"access_token":"{access_token}","token_type":"Bearer"{more}}}"#))
+}
+
+fn refused(code: &str) -> Reply {
+    json(
+        "400 Bad Request",
+        &format!(r#"{{"error":"{code}","error_description":"expired access/refresh token"}}"#),
+    )
+}
+
+/// Keeps in memory, in order, unless it is told to fail.
+#[derive(Debug, Default)]
+struct Store {
+    kept: Mutex<BTreeMap<String, Secret>>,
+    log: Log,
+    failing: AtomicBool,
+}
+
+impl Store {
+    fn failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl TokenStore for Store {
+    async fn get(&self, name: &str) -> Result<Option<Secret>> {
+        Ok(self.kept.lock().unwrap().get(name).cloned())
+    }
+
+    async fn put(&self, name: &str, value: Secret) -> Result<()> {
+        // A store takes a moment, in which a hasty caller would go on.
+        tokio::task::yield_now().await;
+        if self.failing.load(Ordering::Relaxed) {
+            return Err(Error::transient("tokens", "the disk is full"));
+        }
+        let kept: serde_json::Value = serde_json::from_str(value.expose()).unwrap_or_default();
+        self.log.push(format!("kept {}", kept["refresh_token"].as_str().unwrap_or("something")));
+        self.kept.lock().unwrap().insert(name.to_owned(), value);
+        Ok(())
+    }
+}
