@@ -36,7 +36,7 @@ impl ClientCredentials {
         |cx| {
             Box::pin(async move {
                 let Credential { endpoint, client_id, client_secret } = &*credential;
-                Ok(endpoint.client_credentials(&cx, client_id, client_secret).await?.token)
+                endpoint.client_credentials(&cx, client_id, client_secret).await?.token
             })
         }
     }

@@ -1,7 +1,6 @@
 //! An authorisation server's token endpoint (RFC 6749, 3.2), over a stack of its own.
 
 use std::{
-    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -10,20 +9,19 @@ use std::{
 use ::http::header;
 use futures_util::future::BoxFuture;
 use oauth2::{
-    AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, ExtraTokenFields,
-    HttpRequest, HttpResponse, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse,
-    TokenResponse as _, TokenUrl,
-    basic::{
-        BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
-    },
+    AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, RequestTokenError, Scope, StandardRevocableToken, TokenUrl,
+    basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse},
 };
-use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::{Token, fault::TokenFaults};
+use super::{
+    answer::{Answer, Grant, unreadable},
+    fault::TokenFaults,
+};
 use crate::{
-    Class, Context, Counters, Delivery, Error, Result, Secret, Timestamp,
+    Class, Context, Counters, Error, Result, Secret, Timestamp,
     http::{HttpClient, Request, Response},
     resilience::Resilience,
 };
@@ -66,14 +64,6 @@ struct Refusal {
     error: Error,
 }
 
-/// What the endpoint gives.
-pub(super) struct Grant {
-    pub(super) token: Token,
-    pub(super) refresh_token: Option<Secret>,
-}
-
-type Answer = StandardTokenResponse<Extra, BasicTokenType>;
-
 type Client = oauth2::Client<
     BasicErrorResponse,
     Answer,
@@ -86,18 +76,6 @@ type Client = oauth2::Client<
     EndpointNotSet,
     EndpointSet,
 >;
-
-/// The vendor's own fields of an answer. Its Debug, which oauth2 asks for, shows none.
-#[derive(Deserialize, Serialize)]
-struct Extra(BTreeMap<String, serde_json::Value>);
-
-impl fmt::Debug for Extra {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Extra")
-    }
-}
-
-impl ExtraTokenFields for Extra {}
 
 impl TokenEndpoint {
     /// The endpoint at this URL. Credentials go to its host and to no other.
@@ -148,7 +126,7 @@ impl TokenEndpoint {
             let client = self.client(id, Some(secret));
             let request = client.exchange_client_credentials().add_scopes(self.asked());
             let answer = request.request_async(&self.wire(cx)).await.map_err(failed)?;
-            self.grant(cx, &answer)
+            Ok(self.grant(cx, &answer))
         })
         .await
     }
@@ -167,7 +145,7 @@ impl TokenEndpoint {
             let token = oauth2::RefreshToken::new(token.expose().clone());
             let request = client.exchange_refresh_token(&token).add_scopes(self.asked());
             let answer = request.request_async(&self.wire(cx)).await.map_err(failed)?;
-            self.grant(cx, &answer)
+            Ok(self.grant(cx, &answer))
         })
         .await
     }
@@ -186,7 +164,7 @@ impl TokenEndpoint {
                 Request::post(OPERATION, self.url.clone(), FORM, self.assertion_form(grant_type, assertion));
             let answer =
                 self.wire(cx).send(request.header(header::ACCEPT.as_str(), "application/json")).await?;
-            self.grant(cx, &serde_json::from_slice(&answer.body).map_err(|_| unreadable())?)
+            Ok(self.grant(cx, &serde_json::from_slice(&answer.body).map_err(|_| unreadable())?))
         })
         .await
     }
@@ -221,29 +199,8 @@ impl TokenEndpoint {
         Wire { client: self.client.clone(), cx: cx.clone(), url: self.url.clone() }
     }
 
-    fn grant(&self, cx: &Context, answer: &Answer) -> Result<Grant> {
-        let mut token = Token::new(Secret::new(answer.access_token().secret().clone()));
-        if let Some(life) = answer.expires_in().filter(|life| !life.is_zero()) {
-            token = token.with_expiry(cx.clock().now() + life);
-        }
-        if let Some(scopes) = answer.scopes() {
-            let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
-            token = token.with_extra("scope", scopes.join(" "));
-        }
-        for (name, value) in &answer.extra_fields().0 {
-            if let Some(text) = shown(name, value) {
-                token = token.with_extra(name, text);
-            }
-        }
-        if let Some(text) = self.base_url_field.as_ref().and_then(|field| token.extra().get(field)) {
-            let url = Url::parse(text).ok().filter(Url::has_host).ok_or_else(|| {
-                Error::permanent(OPERATION, "the token endpoint names no valid URL to send requests to")
-                    .with_delivery(Delivery::Answered)
-            })?;
-            token = token.with_base_url(url);
-        }
-        let refresh_token = answer.refresh_token().map(|token| Secret::new(token.secret().clone()));
-        Ok(Grant { token, refresh_token })
+    fn grant(&self, cx: &Context, answer: &Answer) -> Grant {
+        Grant::read(answer, self.base_url_field.as_deref(), cx.clock().now())
     }
 
     /// Asks, unless this very credential was refused a moment ago; remembers a refusal.
@@ -316,25 +273,6 @@ pub(super) fn fingerprint(parts: &[&str]) -> u128 {
         hash.update(part.as_bytes());
     }
     hash.digest128()
-}
-
-/// A field that may be shown, as text.
-fn shown(name: &str, value: &serde_json::Value) -> Option<String> {
-    const SECRETS: [&str; 6] = ["token", "secret", "signature", "password", "assertion", "key"];
-    let name = name.to_ascii_lowercase();
-    if name != "token_type" && SECRETS.iter().any(|word| name.contains(word)) {
-        return None;
-    }
-    match value {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Number(_) | serde_json::Value::Bool(_) => Some(value.to_string()),
-        _ => None,
-    }
-}
-
-fn unreadable() -> Error {
-    Error::permanent(OPERATION, "the token endpoint's answer holds no token: is this its URL?")
-        .with_delivery(Delivery::Answered)
 }
 
 /// Keeps nothing of an answer that could not be parsed: it may hold a token.

@@ -70,7 +70,7 @@ impl JwtBearer {
             Box::pin(async move {
                 let assertion = assertions.sign(cx.clock().now())?;
                 let who = [&*assertions.issuer, &*assertions.subject, &*assertions.audience];
-                Ok(assertions.endpoint.assertion(&cx, GRANT_TYPE, &who, &assertion).await?.token)
+                assertions.endpoint.assertion(&cx, GRANT_TYPE, &who, &assertion).await?.token
             })
         }
     }

@@ -10,6 +10,7 @@
 //! Each is given to a client with [`HttpClientBuilder::tokens`](crate::http::HttpClientBuilder::tokens).
 //! A source of another kind implements [`TokenSource`] over a [`SingleFlight`].
 
+mod answer;
 mod client_credentials;
 mod endpoint;
 mod fault;

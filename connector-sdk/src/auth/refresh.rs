@@ -41,7 +41,8 @@ struct Credential {
 #[derive(Clone)]
 struct Unsaved {
     refresh_token: Secret,
-    token: Token,
+    /// The access token that came with it, where it can be used.
+    token: Option<Token>,
 }
 
 /// What the store holds: generic, because a [`Secret`] is read from JSON and never written to it.
@@ -104,8 +105,9 @@ impl Credential {
         let left = self.unsaved().clone();
         if let Some(left) = left {
             self.save(cx, &left.refresh_token).await?;
-            if left.token.expires_at().is_none_or(|end| cx.clock().now() < end) {
-                return Ok(left.token);
+            let good = |token: &Token| token.expires_at().is_none_or(|end| cx.clock().now() < end);
+            if let Some(token) = left.token.filter(good) {
+                return Ok(token);
             }
         }
         let refresh_token = self.current(cx).await?;
@@ -123,10 +125,11 @@ impl Credential {
         let grant = self.endpoint.refresh(cx, &self.client_id, secret, refresh_token).await?;
         // No new one in the answer: the old one stays good (RFC 6749, 6).
         if let Some(next) = grant.refresh_token.filter(|next| next.expose() != refresh_token.expose()) {
-            *self.unsaved() = Some(Unsaved { refresh_token: next.clone(), token: grant.token.clone() });
+            let token = grant.token.as_ref().ok().cloned();
+            *self.unsaved() = Some(Unsaved { refresh_token: next.clone(), token });
             self.save(cx, &next).await?;
         }
-        Ok(grant.token)
+        grant.token
     }
 
     /// The stored one if it descends from the configured one, else the configured one.

@@ -142,7 +142,8 @@ impl Request {
         Self::new(operation, Method::POST, target).body(content_type, body)
     }
 
-    /// Another method, and whether that one may be repeated by itself (RFC 9110, 9.2.2).
+    /// Another method. Whether it may be repeated is then what the method says (RFC 9110, 9.2.2), until
+    /// [`idempotent`](Self::idempotent) says otherwise.
     pub fn method(mut self, method: Method) -> Self {
         self.idempotent = method.is_idempotent();
         self.method = method;

@@ -235,10 +235,8 @@ impl RetryLayer {
 /// Another error in the place of this one, which becomes its source.
 fn instead_of(error: Error, class: Class, message: String) -> Error {
     let other = Error::new(class, error.operation().to_owned(), message).with_delivery(error.delivery());
-    error
-        .context()
-        .fold(other, |other, (name, value)| other.with_context(name, value))
-        .with_source(error.clone())
+    let other = error.context().fold(other, |other, (name, value)| other.with_context(name, value));
+    other.with_source(error)
 }
 
 impl<S: Service<Call>> fmt::Debug for RetryFuture<S> {

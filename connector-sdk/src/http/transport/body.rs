@@ -16,94 +16,111 @@ use crate::{
     http::{Call, StackCounters, timer::Timer},
 };
 
-/// Reads the body of an answer with this head.
-///
-/// # Errors
-/// Transient when it breaks off, falls silent or is damaged; Permanent when it is too large or encoded
-/// in a way that we did not ask for. The vendor has answered in each case.
-pub(super) async fn read(
-    body: reqwest::Body,
-    head: &Parts,
-    call: &Call,
-    url: &Url,
-    limits: Limits,
-    counters: &StackCounters,
-) -> Result<Bytes> {
-    let failed = |error: Error| at(error.with_delivery(Delivery::Answered), url);
-    let operation = call.request().operation();
-    let too_large = |what, name, cap| {
-        failed(Error::permanent(
-            operation,
-            format!(
-                "the body is larger than {cap} bytes {what}: ask for less at once, or raise `resilience.{name}`"
-            ),
-        ))
-    };
-    let as_sent = || too_large("as sent", "max_body", limits.max_body);
-    let bodiless = call.request().http_method() == Method::HEAD || head.status == StatusCode::NOT_MODIFIED;
-    let announced = if bodiless { None } else { announced(&head.headers) };
-    if announced.is_some_and(|length| length > limits.max_body) {
-        return Err(as_sent());
-    }
-    let mut kept = Kept::new(&head.headers, announced, limits).map_err(|encoding| {
-        failed(Error::permanent(
-            operation,
-            format!("the body is encoded as `{encoding}`, which was not asked for"),
-        ))
-    })?;
-    let kept_failed = |damage| match damage {
-        Damage::TooLarge => too_large("decompressed", "max_decompressed_body", limits.max_decompressed_body),
-        Damage::Broken => {
-            counters.truncated.increment();
-            failed(Error::transient(operation, "the compressed body is damaged or cut off"))
-        }
-    };
-
-    let clock = call.context().clock();
-    let mut body = pin!(body);
-    let mut silence = Timer::new(clock.monotonic().saturating_add(limits.idle));
-    let mut received = 0_u64;
-    loop {
-        let frame = poll_fn(|task| match body.as_mut().poll_frame(task) {
-            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
-            Poll::Pending => silence.poll(&**clock, task).map(Err),
-        });
-        let chunk = match frame.await {
-            Ok(None) => break,
-            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-            Ok(Some(Err(error))) => {
-                counters.truncated.increment();
-                let message = format!("the body broke off after {received} bytes");
-                return Err(failed(Error::transient(operation, message)).with_source(error.without_url()));
-            }
-            Err(()) => {
-                counters.timeouts.increment();
-                let message = format!("the body fell silent for {:?} after {received} bytes", limits.idle);
-                return Err(failed(Error::transient(operation, message)));
-            }
-        };
-        silence.postpone(clock.monotonic().saturating_add(limits.idle));
-        let length = chunk.len() as u64;
-        received += length;
-        counters.received_bytes.add(length);
-        Counters::add(&call.context().counters().received_bytes, length);
-        if received > limits.max_body {
-            return Err(as_sent());
-        }
-        kept.push(chunk).map_err(kept_failed)?;
-    }
-    if announced.is_some_and(|length| length != received) {
-        counters.truncated.increment();
-        return Err(failed(Error::transient(
-            operation,
-            format!("the body ended after {received} bytes, fewer than announced"),
-        )));
-    }
-    kept.finish().map_err(kept_failed)
+/// What reads one body, and says what is wrong with it. The vendor has answered in each case.
+pub(super) struct Reader<'a> {
+    pub(super) call: &'a Call,
+    pub(super) url: &'a Url,
+    pub(super) limits: Limits,
+    pub(super) counters: &'a StackCounters,
 }
 
-fn announced(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+impl Reader<'_> {
+    /// Reads the body of an answer with this head.
+    ///
+    /// # Errors
+    /// Transient when it breaks off, falls silent or is damaged; Permanent when it is too large or encoded
+    /// in a way that we did not ask for.
+    pub(super) async fn read(&self, body: reqwest::Body, head: &Parts) -> Result<Bytes> {
+        let announced = self.announced(head);
+        if announced.is_some_and(|length| length > self.limits.max_body) {
+            return Err(self.too_large("as sent", "max_body", self.limits.max_body));
+        }
+        let mut kept = Kept::new(&head.headers, announced, self.limits).map_err(|coding| {
+            self.permanent(format!("the body is encoded as `{coding}`, which was not asked for"))
+        })?;
+        let clock = self.call.context().clock();
+        let mut body = pin!(body);
+        let mut silence = Timer::new(clock.monotonic().saturating_add(self.limits.idle));
+        let mut received = 0_u64;
+        loop {
+            let frame = poll_fn(|task| match body.as_mut().poll_frame(task) {
+                Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+                Poll::Pending => silence.poll(&**clock, task).map(Err),
+            });
+            let chunk = match frame.await {
+                Ok(None) => break,
+                Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+                Ok(Some(Err(error))) => {
+                    let message = format!("the body broke off after {received} bytes");
+                    return Err(self.truncated(message).with_source(error.without_url()));
+                }
+                Err(()) => return Err(self.silent(received)),
+            };
+            silence.postpone(clock.monotonic().saturating_add(self.limits.idle));
+            received += self.count(&chunk);
+            if received > self.limits.max_body {
+                return Err(self.too_large("as sent", "max_body", self.limits.max_body));
+            }
+            kept.push(chunk).map_err(|damage| self.damaged(damage))?;
+        }
+        if announced.is_some_and(|length| length != received) {
+            return Err(self.truncated(format!("the body ended after {received} bytes, not as announced")));
+        }
+        kept.finish().map_err(|damage| self.damaged(damage))
+    }
+
+    /// The length that the head promises, of a body that there is.
+    fn announced(&self, head: &Parts) -> Option<u64> {
+        let bodiless =
+            self.call.request().http_method() == Method::HEAD || head.status == StatusCode::NOT_MODIFIED;
+        let length = head.headers.get(header::CONTENT_LENGTH).filter(|_| !bodiless)?;
+        length.to_str().ok()?.parse().ok()
+    }
+
+    fn count(&self, chunk: &Bytes) -> u64 {
+        let length = chunk.len() as u64;
+        self.counters.received_bytes.add(length);
+        Counters::add(&self.call.context().counters().received_bytes, length);
+        length
+    }
+
+    fn damaged(&self, damage: Damage) -> Error {
+        match damage {
+            Damage::TooLarge => {
+                self.too_large("decompressed", "max_decompressed_body", self.limits.max_decompressed_body)
+            }
+            Damage::Broken => self.truncated("the compressed body is damaged or cut off".to_owned()),
+        }
+    }
+
+    fn too_large(&self, what: &str, setting: &str, cap: u64) -> Error {
+        let advice = format!("ask for less at once, or raise `resilience.{setting}`");
+        self.permanent(format!("the body is larger than {cap} bytes {what}: {advice}"))
+    }
+
+    fn truncated(&self, message: String) -> Error {
+        self.counters.truncated.increment();
+        self.transient(message)
+    }
+
+    fn silent(&self, received: u64) -> Error {
+        self.counters.timeouts.increment();
+        self.transient(format!("the body fell silent for {:?} after {received} bytes", self.limits.idle))
+    }
+
+    fn transient(&self, message: String) -> Error {
+        at(
+            Error::transient(self.call.request().operation(), message).with_delivery(Delivery::Answered),
+            self.url,
+        )
+    }
+
+    fn permanent(&self, message: String) -> Error {
+        at(
+            Error::permanent(self.call.request().operation(), message).with_delivery(Delivery::Answered),
+            self.url,
+        )
+    }
 }
 
 /// The body so far.

@@ -81,7 +81,8 @@ impl Transport {
         };
         call.answering();
         let (head, body) = ::http::Response::from(answer).into_parts();
-        let body = body::read(body, &head, &call, &url, self.limits, &self.counters).await?;
+        let reader = body::Reader { call: &call, url: &url, limits: self.limits, counters: &self.counters };
+        let body = reader.read(body, &head).await?;
         Ok(Response::new(head.status, head.headers, body, url, call.context().clock().now()))
     }
 

@@ -94,6 +94,17 @@ async fn a_refresh_token_that_cannot_be_kept_is_not_lost_and_its_access_token_no
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_used_does_not_cost_the_refresh_token_in_it() {
+    let more = r#","refresh_token":"r-2","instance_url":"undefined""#;
+    let bench = Bench::new([granted("t-1", more), granted("t-2", "")]).await;
+    let endpoint = bench.endpoint().base_url_field("instance_url");
+    let source = RefreshToken::new(endpoint, "client", None, "r-1".into());
+    assert_eq!(source.token(&bench.cx).await.unwrap_err().class(), Class::Permanent);
+    source.token(&bench.cx).await.unwrap();
+    assert_eq!(used(&bench), ["r-1", "r-2"]);
+}
+
+#[tokio::test]
 async fn a_person_who_authorises_again_is_heard() {
     let bench = Bench::new([
         rotating("t-1", "r-2"),

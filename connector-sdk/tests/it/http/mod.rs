@@ -3,6 +3,7 @@
 mod order;
 mod replay;
 mod retry;
+mod status;
 mod time;
 mod tls;
 mod transport;
