@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connector_sdk::{
-    Class, Context, Delivery, Error, Result, Timestamp,
+    Class, Context, Delivery, Error, Result,
     http::{HttpClient, Request, Response},
 };
 use serde::de::DeserializeOwned;
@@ -142,14 +142,6 @@ impl Api {
 
 fn page_request(path: String, page_size: u32) -> Request {
     Request::get("query", path).header("Sforce-Query-Options", &format!("batchSize={page_size}"))
-}
-
-/// The vendor's clock, which is the only one that tells what has been seen (rule D-09).
-pub(crate) fn vendor_clock(response: &Response) -> Result<Timestamp> {
-    response.date().ok_or_else(|| {
-        Error::permanent("query", "the answer has no Date header; a proxy on the way must not drop it")
-            .with_delivery(Delivery::Answered)
-    })
 }
 
 fn decode<T: DeserializeOwned>(response: &Response, operation: &'static str) -> Result<T> {

@@ -9,6 +9,7 @@ mod fault;
 mod hosts;
 mod manifest;
 mod objects;
+mod pages;
 mod plan;
 mod query;
 mod quota;

@@ -3,26 +3,26 @@
 use std::sync::Arc;
 
 use connector_sdk::{
-    Context, Error, Partition, Plan, Result, StreamSelection, StreamState, SyncMode, Timestamp,
-    contract::Skipped, http::Response, record::PageSplitter,
+    Class, Context, Delivery, Error, Partition, Plan, Result, StreamSelection, StreamState, SyncMode,
+    Timestamp, contract::Skipped,
 };
 
 use crate::{
-    api::{Api, vendor_clock},
+    api::Api,
     describe::ID,
     fault::{self, Then},
+    pages::Source,
     plan::{Answer, Reach, Standing, Window},
-    query,
-    selection::{Selection, field},
+    selection::Selection,
     soql::{Condition, Query},
 };
 
 /// The partition of a read that has but one.
-pub(crate) const ALL: &str = "all";
+const ALL: &str = "all";
 
 /// What to read now.
 pub(crate) async fn plan(
-    api: &Api,
+    api: &Arc<Api>,
     cx: &Context,
     stream: &StreamSelection,
     state: &StreamState,
@@ -30,8 +30,7 @@ pub(crate) async fn plan(
     if stream.mode == SyncMode::Full {
         return Ok(Plan::read([Partition::new(ALL)]));
     }
-    let survey = Survey { api, cx, selection: Selection::of(api.settings(), stream)?, stream };
-    match survey.plan(state).await {
+    match Survey::new(api, cx, stream)?.plan(state).await {
         Err(error) if fault::then(&error) == Then::Skip => {
             let mut plan = Plan::nothing();
             plan.skipped.push(Skipped { partition: ALL.into(), error: Arc::new(error) });
@@ -42,20 +41,39 @@ pub(crate) async fn plan(
 }
 
 /// How many rows a read of the stream would find now.
-pub(crate) async fn count(api: &Api, cx: &Context, stream: &StreamSelection) -> Result<u64> {
-    let survey = Survey { api, cx, selection: Selection::of(api.settings(), stream)?, stream };
+pub(crate) async fn count(api: &Arc<Api>, cx: &Context, stream: &StreamSelection) -> Result<u64> {
+    let survey = Survey::new(api, cx, stream)?;
     let query = survey.selection.bounded(survey.selection.count()?)?;
     Ok(survey.count(query).await?.0)
 }
 
-struct Survey<'a> {
-    api: &'a Api,
-    cx: &'a Context,
+struct Survey {
     selection: Selection,
-    stream: &'a StreamSelection,
+    source: Source,
+    reach: Reach,
 }
 
-impl Survey<'_> {
+/// What was found by asking.
+struct Found {
+    /// The time of the first row.
+    first: Option<i64>,
+    now: Timestamp,
+}
+
+impl Survey {
+    fn new(api: &Arc<Api>, cx: &Context, stream: &StreamSelection) -> Result<Self> {
+        let settings = api.settings();
+        let selection = Selection::of(settings, stream)?;
+        let source = Source::new(api, cx, &selection, settings.page_size);
+        let reach = Reach {
+            lookback: settings.lookback,
+            safety_lag: settings.safety_lag,
+            since: stream.since,
+            until: stream.until,
+        };
+        Ok(Self { selection, source, reach })
+    }
+
     async fn plan(&self, state: &StreamState) -> Result<Plan> {
         let (watermark, folded) = match Standing::of(state)? {
             Standing::Unfinished(windows) => {
@@ -65,18 +83,11 @@ impl Survey<'_> {
             }
             Standing::Folded { watermark, folded } => (watermark, folded),
         };
-        let settings = self.api.settings();
-        let reach = Reach {
-            lookback: settings.lookback,
-            safety_lag: settings.safety_lag,
-            since: self.stream.since,
-            until: self.stream.until,
-        };
-        let answer = match watermark.low(&reach) {
+        let answer = match watermark.low(&self.reach) {
             None => self.first_load().await?,
             Some(low) => self.changes_since(low).await?,
         };
-        let (watermark, windows) = watermark.next(&reach, &answer);
+        let (watermark, windows) = watermark.next(&self.reach, &answer);
         Ok(read(&windows)?.with_state(watermark.state()?).folding(folded))
     }
 
@@ -84,16 +95,12 @@ impl Survey<'_> {
     async fn first_load(&self) -> Result<Answer> {
         let cursor = self.selection.cursor()?;
         let query = self.selection.bounded(self.select([ID, cursor])?)?.order_by(cursor)?.limit(1);
-        let (oldest, now) = {
-            let (page, response) = self.ask(query).await?;
-            let oldest = page.batch.get(0).and_then(|record| record.source_timestamp);
-            (oldest.map(Timestamp::from_millis), vendor_clock(&response)?)
-        };
+        let Found { first, now } = self.ask(query).await?;
+        let oldest = first.map(Timestamp::from_millis);
         if oldest.is_none() {
             return Ok(Answer { now, oldest, rows: Some(0) });
         }
-        let count = self.selection.bounded(self.selection.count()?)?;
-        match self.count(count).await {
+        match self.count(self.selection.bounded(self.selection.count()?)?).await {
             Ok((rows, now)) => Ok(Answer { now, oldest, rows: Some(rows) }),
             Err(error) if fault::then(&error) == Then::Shrink => Ok(Answer { now, oldest, rows: None }),
             Err(error) => Err(error),
@@ -103,39 +110,64 @@ impl Survey<'_> {
     /// How many rows changed at or after this.
     async fn changes_since(&self, low: Timestamp) -> Result<Answer> {
         let condition = Condition::at_or_after(self.selection.cursor()?, low)?;
-        let query = self.selection.count()?.filter(condition);
-        match self.count(query).await {
+        match self.count(self.selection.count()?.filter(condition)).await {
             Ok((rows, now)) => Ok(Answer { now, oldest: None, rows: Some(rows) }),
             Err(error) if fault::then(&error) == Then::Shrink => {
-                let (_, response) = self.ask(self.select([ID])?.limit(1)).await?;
-                Ok(Answer { now: vendor_clock(&response)?, oldest: None, rows: None })
+                let now = self.ask(self.select([ID])?.limit(1)).await?.now;
+                Ok(Answer { now, oldest: None, rows: None })
             }
             Err(error) => Err(error),
         }
     }
 
-    fn select<'b>(&self, fields: impl IntoIterator<Item = &'b str>) -> Result<Query> {
+    fn select<'a>(&self, fields: impl IntoIterator<Item = &'a str>) -> Result<Query> {
         Query::select(fields, self.selection.object())
     }
 
     async fn count(&self, query: Query) -> Result<(u64, Timestamp)> {
-        let (page, response) = self.ask(query).await?;
-        let rows = page.number(field::TOTAL_SIZE).ok_or_else(|| {
-            Error::new(connector_sdk::Class::Schema, "query", "the answer to COUNT() has no `totalSize`")
+        let mut pages = self.source.put(query.to_string());
+        let answered = pages.next().await?;
+        let rows = answered.as_ref().and_then(|answered| answered.found).ok_or_else(|| {
+            Error::new(Class::Schema, "query", "the answer to COUNT() has no `totalSize`")
+                .with_delivery(Delivery::Answered)
         })?;
-        Ok((rows, vendor_clock(&response)?))
+        Ok((rows, vendor_clock(answered.and_then(|answered| answered.date))?))
     }
 
-    async fn ask(&self, query: Query) -> Result<(connector_sdk::record::Page, Response)> {
-        let splitter = PageSplitter::new(self.selection.page_spec());
-        query::fetch_split(&splitter, 1, || {
-            let soql = query.to_string();
-            async move { self.api.query(self.cx, &soql, self.selection.all, self.api.settings().page_size).await }
-        })
-        .await
+    /// The first row. Pages may be empty before it.
+    async fn ask(&self, query: Query) -> Result<Found> {
+        let mut pages = self.source.put(query.to_string());
+        let mut now = None;
+        while let Some(answered) = pages.next().await? {
+            // The first answer's: what was visible then is known, what came later is not.
+            now = now.or(answered.date);
+            if let Some(record) = answered.page.batch.get(0) {
+                return Ok(Found { first: record.source_timestamp, now: vendor_clock(now)? });
+            }
+        }
+        Ok(Found { first: None, now: vendor_clock(now)? })
     }
+}
+
+/// The vendor's clock is the only one that tells what has been seen (rule D-09).
+fn vendor_clock(date: Option<Timestamp>) -> Result<Timestamp> {
+    date.ok_or_else(|| {
+        Error::permanent("query", "the answer has no Date header; a proxy on the way must not drop it")
+            .with_delivery(Delivery::Answered)
+    })
 }
 
 fn read(windows: &[Window]) -> Result<Plan> {
     Ok(Plan::read(windows.iter().map(Window::partition).collect::<Result<Vec<_>>>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d_09_without_the_vendors_clock_nothing_is_planned() {
+        assert!(vendor_clock(None).unwrap_err().message().contains("Date"));
+        assert!(vendor_clock(Some(Timestamp::from_millis(0))).is_ok());
+    }
 }

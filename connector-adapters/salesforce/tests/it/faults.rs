@@ -1,0 +1,158 @@
+//! What goes wrong on the way, and is got over.
+
+use std::{sync::Arc, time::Duration};
+
+use connector_sdk::{Class, Counters, Message, ReadRequest};
+use connector_testkit::{fault::Fault, salesforce::FakeOrg};
+use futures_util::StreamExt;
+
+use super::host::{Host, MINUTE, config, start, within};
+
+#[test]
+fn d_12_every_fault_that_may_go_away_costs_a_retry_and_no_row() {
+    within(async {
+        for fault in [
+            Fault::status(500),
+            Fault::status(502),
+            Fault::status(503),
+            Fault::status(504),
+            Fault::status(420),
+            Fault::status(429),
+            Fault::html(),
+            Fault::status(200).with_header("Content-Type", "text/html").with_body("<html>maintenance</html>"),
+            Fault::status(400).with_body(r#"[{"message":"x","errorCode":"UNABLE_TO_LOCK_ROW"}]"#),
+            Fault::status(400).with_body(r#"[{"message":"x","errorCode":"SERVER_UNAVAILABLE"}]"#),
+            Fault::status(403).with_body(
+                r#"[{"message":"ConcurrentRequests (Concurrent API Requests) Limit exceeded.","errorCode":"REQUEST_LIMIT_EXCEEDED"}]"#,
+            ),
+            Fault::MalformedJson,
+            Fault::EmptyBody,
+            Fault::TruncatedBody { after: 100, chunked: true },
+            Fault::TruncatedBody { after: 100, chunked: false },
+            Fault::ResetBefore,
+            Fault::ResetAfter { bytes: 500 },
+            Fault::SlowBody { bytes: 4_096, every: Duration::from_millis(1) },
+        ] {
+            let org = start(FakeOrg::builder().contacts(450)).await;
+            let mut host = Host::new(&config(&org), "Contact").await;
+            org.faults().on("/queryAll").nth(3).then(fault.clone());
+            org.faults().on("/query/").nth(1).then(fault.clone());
+            host.run().await.clean();
+            assert_eq!(org.faults().fired(), 2, "{fault:?}");
+            host.assert_holds(&org);
+        }
+    });
+}
+
+#[test]
+fn d_12_a_page_that_always_comes_broken_fails_the_run_and_the_next_one_goes_on() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(700)).await;
+        let mut host = Host::new(&config(&org), "Contact").await;
+        let rule = org.faults().on("/query/").skip(1).always().then(Fault::MalformedJson);
+        let outcome = host.run().await;
+        assert_eq!(outcome.error().class(), Class::Transient);
+        assert_eq!(host.bronze.len(), 400, "what was covered is kept");
+        org.faults().remove(rule);
+        host.run().await.clean();
+        host.assert_holds(&org);
+    });
+}
+
+#[test]
+fn d_13_a_lost_cursor_goes_on_after_the_last_row() {
+    within(async {
+        let lost = || {
+            Fault::status(400)
+                .with_body(r#"[{"message":"invalid query locator","errorCode":"INVALID_QUERY_LOCATOR"}]"#)
+        };
+        // Once, often, and whenever a second page is asked for: each query's first page is progress.
+        for nth in [1, 2, 3] {
+            let org = start(FakeOrg::builder().contacts(900).newest_age(MINUTE)).await;
+            let mut host = Host::new(&config(&org), "Contact").await;
+            org.faults().on("/query/").every(nth).then(lost());
+            host.run().await.clean();
+            assert!(org.faults().fired() > 0);
+            host.assert_holds(&org);
+        }
+        // Without progress it ends.
+        let org = start(FakeOrg::builder().contacts(300)).await;
+        let mut host = Host::new(&config(&org), "Contact").await;
+        org.faults().on("/queryAll").skip(2).always().then(lost());
+        let outcome = host.run().await;
+        assert_eq!(outcome.error().class(), Class::Transient);
+        assert!(org.faults().fired() <= 5);
+    });
+}
+
+#[test]
+fn d_13_cursors_that_the_vendor_drops_cost_no_row() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(900)).await;
+        let mut host = Host::new(&config(&org), "Contact").await;
+        let plan = host.connector.partitions(&host.cx, &host.stream, &host.state).await.unwrap();
+        let request = ReadRequest::new(host.cx.clone(), host.stream.clone(), plan.partitions[0].clone())
+            .with_stream_state(plan.state.clone());
+        let mut read = host.connector.read(request);
+        let mut rows = 0;
+        while let Some(message) = read.next().await {
+            if let Message::Batch(batch) = message.unwrap() {
+                rows += batch.len();
+                org.drop_cursors();
+            }
+        }
+        assert_eq!(rows, 900);
+        drop(read);
+        host.run().await.clean();
+        host.assert_holds(&org);
+    });
+}
+
+#[test]
+fn dropping_a_read_leaves_nothing_running() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(900)).await;
+        let host = Host::new(&config(&org), "Contact").await;
+        let plan = host.connector.partitions(&host.cx, &host.stream, &host.state).await.unwrap();
+        for messages in 0..4 {
+            let request = ReadRequest::new(host.cx.clone(), host.stream.clone(), plan.partitions[0].clone())
+                .with_stream_state(plan.state.clone());
+            let before = Counters::get(&host.cx.counters().requests);
+            let mut read = host.connector.read(request);
+            for _ in 0..messages {
+                read.next().await.unwrap().unwrap();
+            }
+            if messages == 0 {
+                assert_eq!(
+                    Counters::get(&host.cx.counters().requests),
+                    before,
+                    "no request before it is polled"
+                );
+            }
+            drop(read);
+            let after = Counters::get(&host.cx.counters().requests);
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(Counters::get(&host.cx.counters().requests), after);
+        }
+        assert_eq!(Arc::strong_count(&host.connector), 1);
+    });
+}
+
+#[test]
+fn the_next_page_is_on_its_way_while_one_is_consumed() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(900)).await;
+        let host = Host::new(&config(&org), "Contact").await;
+        let plan = host.connector.partitions(&host.cx, &host.stream, &host.state).await.unwrap();
+        let request = ReadRequest::new(host.cx.clone(), host.stream.clone(), plan.partitions[0].clone())
+            .with_stream_state(plan.state.clone());
+        let mut read = host.connector.read(request);
+        while !matches!(read.next().await.unwrap().unwrap(), Message::Batch(_)) {}
+        // Nobody polls the read; the page arrives at the org all the same.
+        while org.requests().iter().filter(|request| request.path.contains("/query/")).count() == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+}

@@ -1,0 +1,14 @@
+//! The connector against a fake org, over HTTP.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that fails panics")]
+
+mod crashing;
+mod discovering;
+mod faults;
+mod full;
+mod host;
+mod incremental;
+mod limits;
+mod misbehaving;
+mod signing_in;
+mod skipping;

@@ -1,0 +1,133 @@
+//! A vendor that breaks its own rules must not make us lose rows, loop, or send a token elsewhere.
+
+use connector_sdk::{Class, PartitionId, State};
+use connector_testkit::{fault::Fault, salesforce::FakeOrg};
+use serde_json::{Value, json};
+
+use super::host::{Host, config, start, within};
+
+fn answer(body: &Value) -> Fault {
+    Fault::status(200).with_header("Content-Type", "application/json").with_body(body.to_string())
+}
+
+async fn host(org: &FakeOrg) -> Host {
+    Host::new(&config(org), "Contact").await
+}
+
+#[test]
+fn d_11_a_page_that_leads_back_ends_the_read() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(900)).await;
+        let mut host = host(&org).await;
+        let next = "/services/data/v66.0/query/01g0000000000000AA-200";
+        org.faults()
+            .on("/query/")
+            .always()
+            .then(answer(&json!({"totalSize": 900, "done": false, "nextRecordsUrl": next, "records": []})));
+        let outcome = host.run().await;
+        assert_eq!(outcome.error().class(), Class::Permanent);
+        assert!(org.faults().fired() <= 3);
+        assert!(
+            !host.state.partitions.values().any(|partition| partition.state.as_ref().unwrap().is_complete())
+        );
+    });
+}
+
+#[test]
+fn an_address_elsewhere_gets_no_request() {
+    within(async {
+        let (org, evil) = (start(FakeOrg::builder().contacts(900)).await, start(FakeOrg::builder()).await);
+        for next in [
+            format!("{}/services/data/v66.0/query/x", evil.url()),
+            format!("//{}/services/data/", evil.url().trim_start_matches("http://")),
+            "/\\evil.example/services/data/".to_owned(),
+            "query/x".to_owned(),
+            String::new(),
+        ] {
+            let mut host = host(&org).await;
+            let rule = org.faults().on("/query/").nth(1).then(answer(
+                &json!({"totalSize": 900, "done": false, "nextRecordsUrl": next, "records": []}),
+            ));
+            let outcome = host.run().await;
+            assert_eq!(outcome.error().class(), Class::Permanent, "{next}");
+            org.faults().remove(rule);
+        }
+        assert_eq!(evil.counters().requests, 0);
+    });
+}
+
+#[test]
+fn d_04_a_page_that_says_neither_done_nor_where_is_an_error_and_no_end() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(900)).await;
+        for (body, class) in [
+            (json!({"totalSize": 900, "done": false, "records": []}), Class::Permanent),
+            (
+                json!({"totalSize": 900, "done": false, "nextRecordsUrl": null, "records": []}),
+                Class::Permanent,
+            ),
+            (json!({"totalSize": 900, "records": []}), Class::Schema),
+            (json!({"totalSize": 900, "done": "true", "records": []}), Class::Schema),
+            (json!({"totalSize": 900, "done": true}), Class::Schema),
+            (json!([]), Class::Schema),
+            (json!({"totalSize": 900, "done": true, "records": [{"Name": "no id"}]}), Class::Schema),
+            (json!({"totalSize": 900, "done": true, "records": [{"Id": "003"}]}), Class::Schema),
+        ] {
+            let mut host = host(&org).await;
+            let rule = org.faults().on("/query/").nth(1).then(answer(&body));
+            let outcome = host.run().await;
+            assert_eq!(outcome.error().class(), class, "{body}");
+            let complete = |state: &State| state.is_complete();
+            assert!(
+                !host.state.partitions.values().any(|known| known.state.as_ref().is_some_and(complete)),
+                "{body}"
+            );
+            org.faults().remove(rule);
+            host.run().await.clean();
+            host.assert_holds(&org);
+        }
+    });
+}
+
+#[test]
+fn d_05_fewer_rows_than_promised_are_no_success() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(900)).await;
+        let mut host = host(&org).await;
+        // The third page is skipped: it says it was the last.
+        org.faults()
+            .on("/query/")
+            .nth(2)
+            .then(answer(&json!({"totalSize": 900, "done": true, "records": []})));
+        let outcome = host.run().await;
+        let error = outcome.error();
+        assert_eq!(error.class(), Class::Transient);
+        assert!(
+            error.to_string().contains("promised: 900") && error.to_string().contains("received: 400"),
+            "{error}"
+        );
+        host.run().await.clean();
+        host.assert_holds(&org);
+    });
+}
+
+#[test]
+fn d_15_a_state_of_a_newer_version_is_refused_and_not_taken_for_the_start() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(300)).await;
+        let mut host = host(&org).await;
+        host.run_until(3).await;
+        let newer = State::encode(99, &json!({})).unwrap();
+        let id: PartitionId = host.state.partitions.keys().next().unwrap().clone();
+        let kept = host.state.partitions[&id].state.clone();
+        host.state.partitions.get_mut(&id).unwrap().state = Some(newer.clone());
+        let outcome = host.run().await;
+        assert_eq!(outcome.error().class(), Class::Config);
+        host.state.partitions.get_mut(&id).unwrap().state = kept;
+        let stream_state = host.state.state.replace(newer);
+        assert_eq!(host.run().await.error().class(), Class::Config);
+        host.state.state = stream_state;
+        host.run().await.clean();
+        host.assert_holds(&org);
+    });
+}
