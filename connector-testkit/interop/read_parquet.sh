@@ -15,6 +15,6 @@ trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 for package in pyarrow duckdb; do
     "$work/venv/bin/pip" install --quiet --disable-pip-version-check "$package" ||
-        echo "SKIP $package: pip cannot have it" >&2
+        { echo "SKIP $package: pip cannot have it" >&2; [ "${CI:-}" != true ]; }
 done
 "$work/venv/bin/python" "$here/check_parquet.py" "$bronze"

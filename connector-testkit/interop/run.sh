@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# All witnesses: clients and readers that nobody here wrote, against the fake vendors and our Bronze.
+#
+#   connector-testkit/interop/run.sh BRONZE_FOLDER
+#
+# Needs python3 with venv, and a package index for pip. Without one it says so; with CI=true that is a failure.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+bronze=${1:?usage: run.sh BRONZE_FOLDER}
+
+probe=$(mktemp -d)
+trap 'rm -rf "$probe"' EXIT
+if ! python3 -m venv "$probe/venv" 2>/dev/null ||
+    ! "$probe/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps -d "$probe" simple-salesforce; then
+    echo "interoperation: python3 with venv, or a package index for pip, is missing" >&2
+    [ "${CI:-}" = true ] && exit 1
+    exit 0
+fi
+
+echo "-- simple-salesforce against the fake org"
+"$here/simple_salesforce.sh"
+echo "-- pyarrow and DuckDB on our Parquet"
+"$here/read_parquet.sh" "$bronze"
