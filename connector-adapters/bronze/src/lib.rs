@@ -1,1 +1,22 @@
-//! Bronze sinks: JSONL and Parquet with an exclusive, fenced commit log.
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod disk;
+mod fault;
+mod jsonl;
+mod layout;
+mod log;
+mod open;
+mod parquet;
+mod pending;
+mod progress;
+mod records;
+mod sink;
+mod snapshot;
+mod typed;
+mod writer;
+
+pub use config::{BronzeConfig, CommitPolicy, Format};
+pub use disk::{DirEntry, Disk, DiskFile, RealDisk};
+pub use records::Records;
+pub use sink::Bronze;

@@ -1,0 +1,379 @@
+//! A disk in memory that fails as told and forgets what was not synced.
+//!
+//! Names and bytes live twice: as the processes see them, and as they would be found after a crash. A
+//! change of names waits in a journal until its folder is synced; a rename goes through as a whole.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use connector_bronze::{DirEntry, Disk, DiskFile};
+
+/// What a crash leaves of that which was not synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// Nothing: the power went.
+    Lost,
+    /// Everything: the process was killed.
+    Kept,
+    /// Some of the names and some of the bytes, by this seed.
+    Some(u64),
+}
+
+/// What is to go wrong. Operations that change something are counted from 1.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Plan {
+    /// After this operation nothing works any more.
+    pub(crate) crash_after: Option<u64>,
+    /// This operation fails, once, with this kind of error, and does nothing.
+    pub(crate) fail_at: Option<(u64, io::ErrorKind)>,
+    /// So many bytes fit.
+    pub(crate) capacity: Option<usize>,
+    /// A write takes at most so many bytes.
+    pub(crate) write_at_most: Option<usize>,
+    /// A write takes one byte less than it says, once the file has so many.
+    pub(crate) lie_after: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Node {
+    Dir,
+    File(usize),
+}
+
+#[derive(Debug, Clone, Default)]
+struct Inode {
+    bytes: Vec<u8>,
+    durable: Vec<u8>,
+}
+
+/// A change of names that is not durable yet.
+#[derive(Debug, Clone)]
+struct Change {
+    gone: Option<PathBuf>,
+    here: Option<(PathBuf, Node)>,
+}
+
+impl Change {
+    fn touches(&self, dir: &Path) -> bool {
+        let paths = [self.gone.as_deref(), self.here.as_ref().map(|(path, _)| path.as_path())];
+        paths.into_iter().flatten().any(|path| path.parent() == Some(dir))
+    }
+
+    fn apply(&self, names: &mut BTreeMap<PathBuf, Node>) {
+        if let Some(path) = &self.gone {
+            names.remove(path);
+        }
+        if let Some((path, node)) = &self.here {
+            names.insert(path.clone(), *node);
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    names: BTreeMap<PathBuf, Node>,
+    durable: BTreeMap<PathBuf, Node>,
+    journal: Vec<Change>,
+    inodes: Vec<Inode>,
+    operations: u64,
+    /// A handle of an earlier life does nothing.
+    life: u64,
+    crashed: bool,
+    plan: Plan,
+    trace: Vec<String>,
+}
+
+/// The disk. A clone is the same disk; [`MemoryDisk::fork`] makes another.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MemoryDisk(Arc<Mutex<State>>);
+
+impl MemoryDisk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn fork(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.state().clone())))
+    }
+
+    pub(crate) fn plan(&self, plan: Plan) {
+        let mut state = self.state();
+        state.plan = plan;
+        state.operations = 0;
+        state.trace.clear();
+    }
+
+    /// How many operations that change something were begun since the plan was made.
+    pub(crate) fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// What they were, for the message of a test that fails.
+    pub(crate) fn trace(&self) -> Vec<String> {
+        self.state().trace.clone()
+    }
+
+    pub(crate) fn has_crashed(&self) -> bool {
+        self.state().crashed
+    }
+
+    /// What is found after a crash; the plan is forgotten.
+    pub(crate) fn reboot(&self, crash: Crash) {
+        let mut state = self.state();
+        let State { names, durable, journal, inodes, .. } = &mut *state;
+        let mut random = match crash {
+            Crash::Some(seed) => seed | 1,
+            _ => 1,
+        };
+        let mut next = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random
+        };
+        for change in journal.drain(..) {
+            if crash == Crash::Kept || (matches!(crash, Crash::Some(_)) && next() % 2 == 0) {
+                change.apply(durable);
+            }
+        }
+        for inode in inodes {
+            match crash {
+                Crash::Lost => inode.bytes = inode.durable.clone(),
+                Crash::Kept => inode.durable = inode.bytes.clone(),
+                Crash::Some(_) => {
+                    let unsynced = inode.bytes.len() - inode.durable.len();
+                    let kept = inode.durable.len() + next() as usize % (unsynced + 1);
+                    inode.bytes.truncate(kept);
+                    inode.durable = inode.bytes.clone();
+                }
+            }
+        }
+        *names = durable.clone();
+        state.crashed = false;
+        state.life += 1;
+        state.plan = Plan::default();
+    }
+
+    pub(crate) fn read_text(&self, path: impl AsRef<Path>) -> String {
+        String::from_utf8(self.read(path.as_ref(), 0, usize::MAX).unwrap()).unwrap()
+    }
+
+    /// Puts a file there, durably, as somebody else would.
+    pub(crate) fn put(&self, path: impl AsRef<Path>, bytes: &[u8]) {
+        let path = path.as_ref();
+        self.create_dirs(path.parent().unwrap()).unwrap();
+        let mut state = self.state();
+        let inode = state.inodes.len();
+        state.inodes.push(Inode { bytes: bytes.to_vec(), durable: bytes.to_vec() });
+        state.names.insert(path.to_owned(), Node::File(inode));
+        state.durable.insert(path.to_owned(), Node::File(inode));
+    }
+
+    /// Takes everything below a folder away, durably, as somebody else would.
+    pub(crate) fn take_away(&self, dir: impl AsRef<Path>) {
+        let mut state = self.state();
+        state.names.retain(|path, _| !path.starts_with(dir.as_ref()));
+        state.durable.retain(|path, _| !path.starts_with(dir.as_ref()));
+    }
+
+    /// The files, by path.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let state = self.state();
+        let files = state.names.iter().filter(|(_, node)| matches!(node, Node::File(_)));
+        files.map(|(path, _)| path.to_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl State {
+    /// Counts an operation that changes something, and fails where the plan says so.
+    fn begin(&mut self, what: impl FnOnce() -> String) -> io::Result<()> {
+        self.alive()?;
+        if self.plan.crash_after.is_some_and(|after| self.operations >= after) {
+            self.crashed = true;
+            return self.alive();
+        }
+        self.operations += 1;
+        let operations = self.operations;
+        self.trace.push(what());
+        match self.plan.fail_at {
+            Some((at, kind)) if at == operations => Err(io::Error::new(kind, "as planned")),
+            _ => Ok(()),
+        }
+    }
+
+    fn alive(&self) -> io::Result<()> {
+        if self.crashed { Err(io::Error::other("the machine is down")) } else { Ok(()) }
+    }
+
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.names);
+        self.journal.push(change);
+    }
+
+    fn sync(&mut self, dir: &Path) {
+        let State { journal, durable, .. } = self;
+        journal.retain(|change| {
+            let touched = change.touches(dir);
+            if touched {
+                change.apply(durable);
+            }
+            !touched
+        });
+    }
+
+    fn file(&self, path: &Path) -> io::Result<usize> {
+        match self.names.get(path) {
+            Some(Node::File(inode)) => Ok(*inode),
+            Some(Node::Dir) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn free(&self, path: &Path) -> io::Result<()> {
+        if self.names.contains_key(path) { Err(io::ErrorKind::AlreadyExists.into()) } else { Ok(()) }
+    }
+
+    fn used(&self) -> usize {
+        self.inodes.iter().map(|inode| inode.bytes.len()).sum()
+    }
+}
+
+impl Disk for MemoryDisk {
+    fn create_dirs(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !state.names.contains_key(*dir)).collect();
+        for dir in missing.into_iter().rev() {
+            state.begin(|| format!("create_dirs {}", dir.display()))?;
+            state.change(Change { gone: None, here: Some((dir.to_owned(), Node::Dir)) });
+            let parent = dir.parent().unwrap_or(Path::new("")).to_owned();
+            state.sync(&parent);
+        }
+        Ok(())
+    }
+
+    fn create(&self, file: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.state();
+        state.begin(|| format!("create {}", file.display()))?;
+        state.free(file)?;
+        if !state.names.contains_key(file.parent().unwrap()) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let inode = state.inodes.len();
+        state.inodes.push(Inode::default());
+        state.change(Change { gone: None, here: Some((file.to_owned(), Node::File(inode))) });
+        Ok(Box::new(MemoryFile { disk: self.clone(), inode, life: state.life, path: file.to_owned() }))
+    }
+
+    fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.begin(|| format!("link {} {}", file.display(), name.display()))?;
+        let inode = state.file(file)?;
+        state.free(name)?;
+        state.change(Change { gone: None, here: Some((name.to_owned(), Node::File(inode))) });
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.begin(|| format!("rename {} {}", from.display(), to.display()))?;
+        let inode = state.file(from)?;
+        state.change(Change { gone: Some(from.to_owned()), here: Some((to.to_owned(), Node::File(inode))) });
+        Ok(())
+    }
+
+    fn remove(&self, file: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.begin(|| format!("remove {}", file.display()))?;
+        state.file(file)?;
+        state.change(Change { gone: Some(file.to_owned()), here: None });
+        Ok(())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
+        let state = self.state();
+        state.alive()?;
+        if state.names.get(dir) != Some(&Node::Dir) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let inside = state.names.iter().filter(|(path, _)| path.parent() == Some(dir));
+        let entry = |(path, node): (&PathBuf, &Node)| DirEntry {
+            name: path.file_name().unwrap().to_str().unwrap().to_owned(),
+            is_dir: *node == Node::Dir,
+        };
+        Ok(inside.map(entry).collect())
+    }
+
+    fn size(&self, file: &Path) -> io::Result<u64> {
+        let state = self.state();
+        state.alive()?;
+        Ok(state.inodes[state.file(file)?].bytes.len() as u64)
+    }
+
+    fn read(&self, file: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let state = self.state();
+        state.alive()?;
+        let bytes = &state.inodes[state.file(file)?].bytes;
+        let start = (offset as usize).min(bytes.len());
+        let end = start.saturating_add(length).min(bytes.len());
+        Ok(bytes[start..end].to_vec())
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.begin(|| format!("sync_dir {}", dir.display()))?;
+        state.sync(dir);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct MemoryFile {
+    disk: MemoryDisk,
+    inode: usize,
+    life: u64,
+    path: PathBuf,
+}
+
+impl MemoryFile {
+    fn state(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.disk.state();
+        if state.life == self.life { Ok(state) } else { Err(io::Error::other("a handle of an earlier life")) }
+    }
+}
+
+impl Write for MemoryFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.state()?;
+        state.begin(|| format!("write {} {}", self.path.display(), bytes.len()))?;
+        let used = state.used();
+        let room = state.plan.capacity.map_or(usize::MAX, |capacity| capacity.saturating_sub(used));
+        if room == 0 && !bytes.is_empty() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let taken = bytes.len().min(room).min(state.plan.write_at_most.unwrap_or(usize::MAX));
+        let lie_after = state.plan.lie_after;
+        let inode = &mut state.inodes[self.inode];
+        let lies = lie_after.is_some_and(|after| inode.bytes.len() >= after);
+        let stored = if lies { taken.saturating_sub(1) } else { taken };
+        inode.bytes.extend_from_slice(&bytes[..stored]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl DiskFile for MemoryFile {
+    fn sync(&mut self) -> io::Result<()> {
+        let mut state = self.state()?;
+        state.begin(|| format!("sync {}", self.path.display()))?;
+        let inode = &mut state.inodes[self.inode];
+        inode.durable = inode.bytes.clone();
+        Ok(())
+    }
+}
