@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use connector_sdk::{Class, Counters, Message, ReadRequest};
-use connector_testkit::{fault::Fault, salesforce::FakeOrg};
+use connector_sdk::{Class, Context, Counters, Message, Network, ReadRequest, Timestamp};
+use connector_testkit::{clock::ManualClock, fault::Fault, salesforce::FakeOrg};
 use futures_util::StreamExt;
 
-use super::host::{Host, MINUTE, config, start, within};
+use super::host::{Host, MINUTE, T0, config, connect, start, within};
 
 #[test]
 fn d_12_every_fault_that_may_go_away_costs_a_retry_and_no_row() {
@@ -154,5 +154,72 @@ fn the_next_page_is_on_its_way_while_one_is_consumed() {
         while org.requests().iter().filter(|request| request.path.contains("/query/")).count() == 0 {
             tokio::task::yield_now().await;
         }
+    });
+}
+
+/// Runs on a clock that moves only when a wait has begun after a fault, and answers how long was waited.
+async fn waited_for(fault: Fault) -> Duration {
+    let org = start(FakeOrg::builder().contacts(450)).await;
+    let clock = ManualClock::at(Timestamp::from_millis(T0));
+    let cx = Context::builder("acme", "acme-crm")
+        .network(Network::loopback())
+        .clock(clock.shared())
+        .seed(7)
+        .build();
+    let mut host = Host::new(&config(&org), "Contact").await;
+    host.connector = connect(&config(&org), &cx).unwrap();
+    host.cx = cx;
+    org.faults().on("/query/").nth(1).then(fault);
+    let mut run = Box::pin(host.run());
+    let mut waited = Duration::ZERO;
+    let outcome = loop {
+        tokio::select! {
+            biased;
+            outcome = &mut run => break outcome,
+            () = tokio::task::yield_now() => {}
+        }
+        // The page is asked for again only after its wait: until then the clock goes on in small steps.
+        let asked = org.requests().iter().filter(|request| request.path.contains("/query/")).count();
+        let answered =
+            org.requests().iter().any(|request| request.fault.is_some() && request.status.is_some());
+        if asked == 1 && answered {
+            clock.advance(Duration::from_millis(10));
+            waited += Duration::from_millis(10);
+        }
+    };
+    drop(run);
+    outcome.clean();
+    host.assert_holds(&org);
+    waited
+}
+
+#[test]
+fn a_wait_that_the_vendor_asks_for_is_kept_whatever_its_form() {
+    within(async {
+        for fault in [
+            Fault::retry_after(503, "7"),
+            Fault::retry_after(429, "7"),
+            Fault::retry_after(503, "Fri, 15 Jan 2027 08:00:07 GMT"),
+        ] {
+            let waited = waited_for(fault.clone()).await;
+            assert!(waited >= Duration::from_secs(7), "{fault:?}: {waited:?}");
+        }
+        let waited = waited_for(Fault::retry_after(503, "-1")).await;
+        assert!(waited < Duration::from_secs(7), "nonsense is as absent: {waited:?}");
+    });
+}
+
+#[test]
+fn a_wait_longer_than_a_run_ends_it_with_the_time_to_come_back() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(450)).await;
+        let mut host = Host::new(&config(&org), "Contact").await;
+        org.faults().on("/query/").nth(1).then(Fault::retry_after(429, "7200"));
+        let outcome = host.run().await;
+        assert_eq!(outcome.error().class(), Class::RateLimited);
+        assert!(outcome.error().resume_at().is_some());
+        assert_eq!(host.bronze.len(), 200, "what was covered is kept");
+        host.run().await.clean();
+        host.assert_holds(&org);
     });
 }

@@ -1,7 +1,10 @@
 //! Incremental reads: the first load, what changed, what shows late.
 
-use connector_sdk::{Operation, Timestamp};
-use connector_testkit::salesforce::{FakeOrg, FieldType, Wire};
+use connector_sdk::{Class, Operation, Timestamp};
+use connector_testkit::{
+    fault::{Fault, Matcher},
+    salesforce::{FakeOrg, FieldType, Wire},
+};
 use serde_json::json;
 
 use super::host::{Host, MINUTE, T0, config, discover, start, within};
@@ -235,19 +238,91 @@ fn d_11_pages_of_any_size_give_the_same_rows() {
     });
 }
 
+/// Makes the org say that its contacts are so many, which decides how the first load is cut.
+fn pretend_to_have(org: &FakeOrg, rows: u64) {
+    let body = json!({"totalSize": rows, "done": true, "records": []}).to_string();
+    let answer = Fault::status(200).with_header("Content-Type", "application/json").with_body(body);
+    org.faults().on(Matcher::path("/queryAll").query("SELECT COUNT()")).always().then(answer);
+}
+
 #[test]
-fn a_large_object_is_read_in_several_windows_side_by_side() {
+fn a_large_object_is_read_in_windows_side_by_side_within_the_vendors_cursors() {
     within(async {
-        let org = start(FakeOrg::builder().contacts(150_000)).await;
-        let mut config = config(&org);
-        config["page_size"] = 2_000.into();
-        let mut host = Host::new(&config, "Contact").await;
-        let cost = host.connector.estimate_cost(&host.cx, &host.stream).await.unwrap();
-        assert_eq!((cost.records, cost.requests), (Some(150_000), Some(75)));
-        assert!(cost.quota_remaining.is_some());
+        let org = start(FakeOrg::builder().contacts(9_000)).await;
+        pretend_to_have(&org, 800_000);
+        let mut host = Host::new(&config(&org), "Contact").await;
+        let plan = host.connector.partitions(&host.cx, &host.stream, &host.state).await.unwrap();
+        assert_eq!(plan.partitions.len(), 16);
+        // All at once, each with several pages: more cursors than a user may have.
         host.run().await.clean();
-        assert_eq!(host.state.partitions.len(), 3);
-        assert_eq!(host.latest().len(), 150_000);
-        host.assert_nothing_twice();
+        host.assert_holds(&org);
+        let answered =
+            |status| org.requests().iter().filter(|request| request.status == Some(status)).count();
+        // The org drops the oldest cursor, though it may be in use while younger ones are done with.
+        assert!(answered(400) <= 4, "{} cursors were dropped", answered(400));
+
+        org.faults().clear();
+        org.advance(MINUTE);
+        org.touch("Contact", 10).unwrap();
+        assert_eq!(host.run().await.clean().rows.len(), 10);
+        assert_eq!(host.state.partitions.len(), 1, "the sixteen are folded");
+    });
+}
+
+#[test]
+fn d_03_a_window_that_fails_does_not_hold_up_the_others() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(3_000)).await;
+        pretend_to_have(&org, 200_000);
+        let config = config(&org);
+        let mut host = Host::new(&config, "Contact").await;
+        let plan = host.connector.partitions(&host.cx, &host.stream, &host.state).await.unwrap();
+        let broken = plan.partitions[1].id.as_str().split_once('/').unwrap().0.to_owned();
+        let rule = org
+            .faults()
+            .on(Matcher::path("/queryAll").query(format!("SystemModstamp >= {broken}")))
+            .always()
+            .then(Fault::status(500));
+        let outcome = host.run().await;
+        assert_eq!(outcome.error().class(), Class::Transient);
+        let complete =
+            host.state.partitions.values().filter(|known| known.state.as_ref().unwrap().is_complete());
+        assert_eq!(complete.count(), 3);
+        org.faults().remove(rule);
+        // What is left of the old plan, and then what has happened since.
+        org.advance(MINUTE * 60);
+        let id = org.insert("Contact", &json!({"LastName": "Since"})).unwrap();
+        host.restart(&config);
+        let outcome = host.run().await.clean();
+        assert!(outcome.ids().contains(&id));
+        host.assert_holds(&org);
+    });
+}
+
+#[test]
+fn a_count_that_takes_too_long_does_not_stop_a_first_load() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(500)).await;
+        let body =
+            r#"[{"message":"Your query request was running for too long.","errorCode":"QUERY_TIMEOUT"}]"#;
+        let counts = Matcher::path("/queryAll").query("SELECT COUNT()");
+        org.faults().on(counts).always().then(Fault::status(400).with_body(body));
+        let mut host = Host::new(&config(&org), "Contact").await;
+        host.run().await.clean();
+        host.assert_holds(&org);
+        org.touch("Contact", 3).unwrap();
+        assert_eq!(host.run().await.clean().rows.len(), 3);
+    });
+}
+
+#[test]
+fn a_read_is_counted_before_it_is_made() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(1_000).deleted_contacts(1)).await;
+        org.set_usage(40, 1_000);
+        let host = Host::new(&config(&org), "Contact").await;
+        let cost = host.connector.estimate_cost(&host.cx, &host.stream).await.unwrap();
+        assert_eq!((cost.records, cost.requests), (Some(1_001), Some(6)));
+        assert_eq!(cost.quota_remaining, Some(1_000 - org.usage().0));
     });
 }
