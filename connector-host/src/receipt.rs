@@ -56,7 +56,7 @@ fn stream(report: &StreamReport) -> Result<Value> {
 }
 
 /// Writes the receipt of a run into both files and into the registry, and notes in the run's document
-/// where it lies. `bronze` is the Bronze folder, `connection` the connection's folder below it.
+/// where it lies. `bronze` is the Bronze folder, `folder` the connection's own below it.
 ///
 /// A file is there whole or not at all, and durable when the call returns.
 ///
@@ -66,16 +66,15 @@ pub async fn write(
     report: &mut RunReport,
     manifest: &Manifest,
     bronze: &Path,
-    connection: &Path,
+    folder: &Path,
     registry: &dyn Registry,
 ) -> Result<()> {
     let receipt = document(report, manifest)?;
     let yaml = serde_saphyr::to_string(&receipt).map_err(unserialisable)?;
     let json = serde_json::to_string_pretty(&receipt).map_err(unserialisable)? + "\n";
-    let folder = connection.join(FOLDER);
     let name = file_name(report.run_id.as_str());
-    let at = bronze.join(&folder);
-    let path = folder.join(format!("{name}.json"));
+    let at = folder.join(FOLDER);
+    let path = at.strip_prefix(bronze).unwrap_or(&at).join(format!("{name}.json"));
     let work = tokio::task::spawn_blocking(move || {
         make_folder(&at)?;
         place(&at, &format!("{name}.yaml"), yaml.as_bytes())?;

@@ -9,7 +9,7 @@ mod reach;
 mod report;
 mod storage;
 
-use std::{future::Future, path::Path, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use connector_sdk::{
     Class, Clock, Connector, Context, Delivery, Error, Identity, Manifest, Result,
@@ -24,8 +24,10 @@ use crate::{Registry, run::StreamChoice};
 /// How long one probe may take.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Tries out whether Bronze can be written: the sink knows how. It may block.
+pub type BronzeProbe = Box<dyn FnOnce() -> Result<()> + Send>;
+
 /// What is to be probed. What could not even be made is handed over as the error that it was.
-#[derive(Debug)]
 pub struct Preflight<'a> {
     /// The connection's context.
     pub cx: &'a Context,
@@ -33,8 +35,8 @@ pub struct Preflight<'a> {
     pub connector: Result<Target<'a>>,
     /// The chosen streams; none: the whole catalog.
     pub streams: Option<&'a [StreamChoice]>,
-    /// The Bronze folder, where the connection has one.
-    pub bronze: Option<&'a Path>,
+    /// How to try out the sink, where the connection has one.
+    pub bronze: Option<BronzeProbe>,
     /// The registry, opened.
     pub registry: Result<Arc<dyn Registry>>,
     /// How long one probe may take.
@@ -52,14 +54,24 @@ pub struct Target<'a> {
     pub auth_method: Option<&'a str>,
 }
 
-impl std::fmt::Debug for Target<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Preflight<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Preflight")
+            .field("cx", &self.cx)
+            .field("streams", &self.streams)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target").field("connector", &self.manifest.id()).finish_non_exhaustive()
     }
 }
 
 /// Makes all probes. It changes nothing at the vendor, and nothing in Bronze and registry that stays.
-pub async fn check(preflight: Preflight<'_>) -> CheckReport {
+pub async fn check(mut preflight: Preflight<'_>) -> CheckReport {
+    let bronze = preflight.bronze.take();
     let mut probes = match &preflight.connector {
         Ok(target) => {
             let mut probes =
@@ -74,7 +86,7 @@ pub async fn check(preflight: Preflight<'_>) -> CheckReport {
         }
     };
     let clock = &**preflight.cx.clock();
-    probes.push(storage::bronze(preflight.bronze, clock, preflight.deadline).await);
+    probes.push(storage::bronze(bronze, clock, preflight.deadline).await);
     probes.push(storage::registry(&preflight).await);
     CheckReport::of(probes)
 }

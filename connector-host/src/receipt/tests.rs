@@ -43,7 +43,9 @@ async fn a_receipt_stands_in_both_files_and_in_the_registry() {
     let bronze = tempfile::tempdir().unwrap();
     let registry = MemoryRegistry::new(SystemClock::shared());
     let mut report = report("20260131-1");
-    write(&mut report, &manifest(), bronze.path(), Path::new("acme/acme-crm"), &registry).await.unwrap();
+    write(&mut report, &manifest(), bronze.path(), &bronze.path().join("acme/acme-crm"), &registry)
+        .await
+        .unwrap();
 
     assert_eq!(report.receipt.as_deref(), Some("acme/acme-crm/_receipts/20260131-1.json"));
     let folder = bronze.path().join("acme/acme-crm/_receipts");
@@ -69,7 +71,7 @@ async fn a_run_with_an_unusual_name_stays_in_its_folder() {
     let bronze = tempfile::tempdir().unwrap();
     let registry = MemoryRegistry::new(SystemClock::shared());
     let mut report = report("../../x y");
-    write(&mut report, &manifest(), bronze.path(), Path::new("a/b"), &registry).await.unwrap();
+    write(&mut report, &manifest(), bronze.path(), &bronze.path().join("a/b"), &registry).await.unwrap();
     assert_eq!(report.receipt.as_deref(), Some("a/b/_receipts/%2E%2E%2F%2E%2E%2Fx%20y.json"));
 }
 
@@ -80,8 +82,9 @@ async fn a_receipt_that_cannot_be_written_is_an_error_of_the_run_and_loses_nothi
     fs::write(bronze.path().join("a/b"), "in the way").unwrap();
     let registry = MemoryRegistry::new(SystemClock::shared());
     let mut report = report("r1");
-    let error =
-        write(&mut report, &manifest(), bronze.path(), Path::new("a/b"), &registry).await.unwrap_err();
+    let error = write(&mut report, &manifest(), bronze.path(), &bronze.path().join("a/b"), &registry)
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("_receipts"), "{error}");
     note_failure(&mut report, error);
     assert_eq!((report.status, report.receipt.is_none()), (RunStatus::Succeeded, true));

@@ -1,0 +1,119 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Reads from outside systems into Bronze, and acts in them.
+#[derive(Debug, Parser)]
+#[command(name = "connector", version, about, propagate_version = true)]
+pub(crate) struct Cli {
+    /// Prints one JSON document on standard output, and logs as JSON lines on standard error.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Says more; twice: everything.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists the connectors that this binary knows.
+    List,
+    /// Shows a connector's manifest and the JSON Schema of its configuration.
+    Spec {
+        /// The connector, such as `salesforce/rest`.
+        id: String,
+    },
+    /// Finds out whether a connection can run: a verdict per probe.
+    Check(FileArgs),
+    /// Shows what can be read.
+    Discover {
+        #[command(flatten)]
+        file: FileArgs,
+        /// Looks at this stream only; may be repeated.
+        #[arg(long = "stream", value_name = "NAME")]
+        streams: Vec<String>,
+    },
+    /// Runs a connection once; it resumes where the last run ended.
+    Run(FileArgs),
+    /// Lists the runs of a connection, newest first.
+    Runs {
+        #[command(flatten)]
+        file: FileArgs,
+        /// No more than so many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Shows or resets where the streams of a connection stand.
+    #[command(subcommand)]
+    State(StateCommand),
+    /// Prints the records that stand in Bronze, one envelope per line.
+    Records {
+        #[command(flatten)]
+        file: FileArgs,
+        /// Of this stream only; may be repeated.
+        #[arg(long = "stream", value_name = "NAME")]
+        streams: Vec<String>,
+        /// No more than so many.
+        #[arg(long)]
+        limit: Option<usize>,
+    },
+    /// Does an action in the outside system.
+    Act(ActArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// Shows where each partition stands.
+    Show {
+        #[command(flatten)]
+        file: FileArgs,
+        /// Of this stream only; may be repeated.
+        #[arg(long = "stream", value_name = "NAME")]
+        streams: Vec<String>,
+    },
+    /// Forgets where the streams stand: the next run reads them anew.
+    Reset {
+        #[command(flatten)]
+        file: FileArgs,
+        /// This stream only; may be repeated.
+        #[arg(long = "stream", value_name = "NAME")]
+        streams: Vec<String>,
+    },
+}
+
+/// Which connection.
+#[derive(Debug, Args)]
+pub(crate) struct FileArgs {
+    /// The template of the connection.
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Sets `${var:NAME}` of the template; may be repeated.
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) vars: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ActArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// The action, such as `create`.
+    pub(crate) name: String,
+    /// Its input: JSON, `@FILE`, or `-` for standard input.
+    #[arg(long, value_name = "JSON|@FILE|-")]
+    pub(crate) input: String,
+    /// With the same key the action is done once, however often it is asked for.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,18 @@
+//! The commands, one file each.
+
+mod act;
+mod check;
+mod discover;
+mod list;
+mod records;
+mod run;
+mod runs;
+pub(crate) mod state;
+
+pub(crate) use act::act;
+pub(crate) use check::check;
+pub(crate) use discover::discover;
+pub(crate) use list::{list, spec};
+pub(crate) use records::records;
+pub(crate) use run::run;
+pub(crate) use runs::runs;
