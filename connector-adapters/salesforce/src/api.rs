@@ -39,6 +39,8 @@ impl Api {
             .tokens(crate::auth::tokens(auth, &settings, cx)?)
             .faults(Arc::new(SalesforceFaults))
             .allow_hosts(&VENDOR_HOSTS);
+        // What may have the secret may have the token: My Domain signs in and serves.
+        client = client.allow_hosts(&settings.login_url.host_str().into_iter().collect::<Vec<_>>());
         if let Some(url) = &settings.instance_url {
             client = client.base_url(url.clone());
         }

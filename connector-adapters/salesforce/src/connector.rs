@@ -63,13 +63,15 @@ fn leaves_out(error: &Error) -> bool {
 #[async_trait]
 impl Authenticate for Salesforce {
     async fn authenticate(&self, cx: &Context) -> Result<Identity> {
-        let resources = self.api.resources(cx).await.map_err(|error| {
-            if error.class() == Class::Permanent {
+        let resources = match self.api.resources(cx).await {
+            Err(error) if fault::has_code(&error, "NOT_FOUND") => {
                 let version = &self.api.settings().api_version;
-                return error.with_class(Class::Config).with_context("api_version", version);
+                let message =
+                    format!("the org has no API version {version}: set `api_version` to one that it has");
+                return Err(Error::config("authenticate", message).with_source(error));
             }
-            error
-        })?;
+            resources => resources?,
+        };
         // `https://login.salesforce.com/id/{organization}/{user}`
         if let Some((rest, user)) = resources["identity"].as_str().and_then(|url| url.rsplit_once('/')) {
             let account = rest.rsplit('/').next().unwrap_or_default();

@@ -72,14 +72,23 @@ impl StdError for Refusal {}
 /// What to do about an error; [`Then::Fail`] where it is no refusal of the vendor. A layer may have put an
 /// error of its own before the vendor's.
 pub(crate) fn then(error: &Error) -> Then {
+    refusal(error).map_or(Then::Fail, |refusal| refusal.then)
+}
+
+/// Whether the vendor has refused with this code.
+pub(crate) fn has_code(error: &Error, code: &str) -> bool {
+    refusal(error).is_some_and(|refusal| refusal.code == code)
+}
+
+fn refusal(error: &Error) -> Option<&Refusal> {
     let mut source = error.source();
     while let Some(cause) = source {
-        if let Some(refusal) = cause.downcast_ref::<Refusal>() {
-            return refusal.then;
+        if let Some(refusal) = cause.downcast_ref() {
+            return Some(refusal);
         }
         source = cause.source();
     }
-    Then::Fail
+    None
 }
 
 /// Says what to do about a refused sign-in, where the vendor's words are known.

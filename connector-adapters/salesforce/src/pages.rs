@@ -222,7 +222,7 @@ fn is_path(next: &str) -> bool {
     next.starts_with("/services/data/") && !next.contains(['\\', '#']) && !next.chars().any(char::is_control)
 }
 
-/// Asks for a page and splits it. A page that ends in the middle is asked for again (rule D-12).
+/// Asks for a page and splits it. One that ends in the middle, or is no JSON, is asked for again (rule D-12).
 async fn fetch_whole<F>(
     splitter: &PageSplitter,
     number: u64,
@@ -236,7 +236,7 @@ where
         let response = ask().await?;
         match splitter.split(response.body.clone(), number) {
             Ok(page) => return Ok((page, response)),
-            Err(error) if error.class() == Class::Transient && attempt < PAGE_ATTEMPTS => {
+            Err(error) if attempt < PAGE_ATTEMPTS => {
                 tracing::info!(%error, attempt, "a page came broken, asked for again");
                 attempt += 1;
             }

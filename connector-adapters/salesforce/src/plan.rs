@@ -25,6 +25,8 @@ pub(crate) const STATE_VERSION: u32 = 1;
 /// Rows that one window is meant to have, and the most windows of one plan.
 const WINDOW_ROWS: u64 = 50_000;
 const MAX_WINDOWS: u64 = 16;
+/// Where the rows are not known, a window is this long: 30 days.
+const WINDOW_MILLIS: u64 = 30 * 86_400_000;
 
 /// The stream's own state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -216,14 +218,12 @@ impl Watermark {
 
 /// Cuts `[low, high)` into windows of whole seconds, but for its ends. Cuts lie after `from` only.
 fn bounds(low: Timestamp, from: Timestamp, high: Timestamp, rows: Option<u64>) -> Vec<Timestamp> {
-    let windows = rows.map_or(MAX_WINDOWS, |rows| (rows / WINDOW_ROWS).clamp(1, MAX_WINDOWS));
-    let (first, last) = (from.as_millis(), high.as_millis());
-    let span = last.saturating_sub(first);
+    let span = high.saturating_since(from);
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    let windows = rows.map_or(millis / WINDOW_MILLIS, |rows| rows / WINDOW_ROWS).clamp(1, MAX_WINDOWS);
     let mut bounds = vec![low];
-    for index in 1..i64::try_from(windows).unwrap_or(1) {
-        // Divided first: a span of centuries times sixteen still fits, but not by much.
-        let share = span / i64::try_from(windows).unwrap_or(1);
-        let cut = floor_to_second(Timestamp::from_millis(first.saturating_add(share.saturating_mul(index))));
+    for index in 1..windows {
+        let cut = floor_to_second(from + Duration::from_millis(millis / windows * index));
         if bounds.last().is_some_and(|last| cut > *last) && cut > from && cut < high {
             bounds.push(cut);
         }

@@ -55,7 +55,7 @@ struct Delivered {
     batch: Batch,
     /// Rows of the page before any was dropped.
     rows: u64,
-    /// How many there are to come; known with a query's first page.
+    /// How many there are to come; known with the first page.
     remaining: Option<u64>,
 }
 
@@ -65,6 +65,7 @@ struct Reader {
     walk: Walk,
     pages: Pages,
     restarts: u32,
+    estimated: bool,
 }
 
 impl Reader {
@@ -75,7 +76,7 @@ impl Reader {
         let source = Source::new(api, &request.cx, &selection, wish);
         let walk = walk(&selection, request)?;
         let pages = source.put(soql(&selection, &walk)?);
-        Ok(Self { selection, source, walk, pages, restarts: 0 })
+        Ok(Self { selection, source, walk, pages, restarts: 0, estimated: false })
     }
 
     /// The next page; none at the end.
@@ -94,7 +95,9 @@ impl Reader {
         if rows > 0 {
             self.restarts = 0;
         }
-        Ok(Delivered { batch: self.walk.take(answered.page.batch)?, rows, remaining: answered.found })
+        // A query that was put again finds what the first one promised already.
+        let remaining = answered.found.filter(|_| !std::mem::replace(&mut self.estimated, true));
+        Ok(Delivered { batch: self.walk.take(answered.page.batch)?, rows, remaining })
     }
 
     /// The cursor is lost: the query is put again from where the read is (rule D-13).

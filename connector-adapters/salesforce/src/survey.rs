@@ -102,7 +102,7 @@ impl Survey {
         }
         match self.count(self.selection.bounded(self.selection.count()?)?).await {
             Ok((rows, now)) => Ok(Answer { now, oldest, rows: Some(rows) }),
-            Err(error) if fault::then(&error) == Then::Shrink => Ok(Answer { now, oldest, rows: None }),
+            Err(error) if cannot_count(&error) => Ok(Answer { now, oldest, rows: None }),
             Err(error) => Err(error),
         }
     }
@@ -112,7 +112,7 @@ impl Survey {
         let condition = Condition::at_or_after(self.selection.cursor()?, low)?;
         match self.count(self.selection.count()?.filter(condition)).await {
             Ok((rows, now)) => Ok(Answer { now, oldest: None, rows: Some(rows) }),
-            Err(error) if fault::then(&error) == Then::Shrink => {
+            Err(error) if cannot_count(&error) => {
                 let now = self.ask(self.select([ID])?.limit(1)).await?.now;
                 Ok(Answer { now, oldest: None, rows: None })
             }
@@ -155,6 +155,15 @@ fn vendor_clock(date: Option<Timestamp>) -> Result<Timestamp> {
         Error::permanent("query", "the answer has no Date header; a proxy on the way must not drop it")
             .with_delivery(Delivery::Answered)
     })
+}
+
+/// Some objects cannot be counted, and some counts take too long: they are read all the same.
+fn cannot_count(error: &Error) -> bool {
+    match fault::then(error) {
+        Then::Shrink => true,
+        Then::Fail => error.class() == Class::Permanent,
+        _ => false,
+    }
 }
 
 fn read(windows: &[Window]) -> Result<Plan> {

@@ -114,7 +114,7 @@ const RULES: &[Rule] = &[
     rule("OPERATION_TOO_LARGE", "100000", Config, "the vendor stops a query over this many shared rows: give the user the permission `View All Data`"),
     rule("OPERATION_TOO_LARGE", "", Permanent, "the query is too large for the vendor: select fewer `fields`, or a later `since`").then(Then::Shrink),
     rule("API_ERROR", "implementation restriction", Config, "the vendor restricts this query: give the user the permission `View All Data`"),
-    rule("FUNCTIONALITY_NOT_ENABLED", "", Config, "the org does not have this feature enabled"),
+    rule("FUNCTIONALITY_NOT_ENABLED", "", Config, "the org does not have the feature that this object belongs to").then(Then::Skip),
     rule("UNSUPPORTED_API_VERSION", "", Config, "the API version is not supported: set `api_version` to one that the org has, such as v66.0"),
     rule("InvalidVersion", "", Config, "the API version is not supported: set `api_version` to one that the org has, such as v66.0"),
     // This object may not be read, or not as a whole.

@@ -27,6 +27,7 @@ fn d_12_every_fault_that_may_go_away_costs_a_retry_and_no_row() {
             ),
             Fault::MalformedJson,
             Fault::EmptyBody,
+            Fault::status(200).with_body("{\"totalSize\": 450, done: garbage"),
             Fault::TruncatedBody { after: 100, chunked: true },
             Fault::TruncatedBody { after: 100, chunked: false },
             Fault::ResetBefore,

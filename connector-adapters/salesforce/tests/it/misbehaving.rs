@@ -74,7 +74,7 @@ fn d_04_a_page_that_says_neither_done_nor_where_is_an_error_and_no_end() {
             (json!({"totalSize": 900, "done": true, "records": [{"Id": "003"}]}), Class::Schema),
         ] {
             let mut host = host(&org).await;
-            let rule = org.faults().on("/query/").nth(1).then(answer(&body));
+            let rule = org.faults().on("/query/").times(3).then(answer(&body));
             let outcome = host.run().await;
             assert_eq!(outcome.error().class(), class, "{body}");
             let complete = |state: &State| state.is_complete();

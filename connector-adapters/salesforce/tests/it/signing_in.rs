@@ -197,6 +197,19 @@ fn no_token_goes_where_the_vendor_must_not_send_us() {
 }
 
 #[test]
+fn my_domain_may_be_where_one_signs_in_and_what_serves() {
+    within(async {
+        let org = start(FakeOrg::builder()).await;
+        let known = org.credentials();
+        let auth = json!({"refresh_token": {"client_id": known.client_id, "refresh_token": org.issue_refresh_token()}});
+        let mut config = with_auth(&org, auth);
+        config.as_object_mut().unwrap().remove("instance_url");
+        let cx = context();
+        assert!(connect(&config, &cx).unwrap().authenticate(&cx).await.is_ok());
+    });
+}
+
+#[test]
 fn a_version_that_is_retired_or_unknown_says_so() {
     within(async {
         let org = start(FakeOrg::builder()).await;
