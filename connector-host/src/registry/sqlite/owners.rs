@@ -39,14 +39,18 @@ impl Owners {
         Self { folder: beside(database, "owners"), mine: Mutex::default() }
     }
 
-    /// Waits until no other process prepares the database. The lock ends with the file.
-    pub(super) fn opening(&self) -> Result<File> {
-        std::fs::create_dir_all(&self.folder).map_err(|error| self.cannot(error))?;
-        let file =
-            OpenOptions::new().create(true).truncate(false).write(true).open(self.folder.join("opening"));
-        let file = file.map_err(|error| self.cannot(error))?;
-        file.lock().map_err(|error| self.cannot(error))?;
-        Ok(file)
+    /// Waits until nobody else prepares the database. The lock ends with the file.
+    pub(super) async fn opening(&self) -> Result<File> {
+        let folder = self.folder.clone();
+        // On a thread for blocking: whoever has the lock may need this one to go on.
+        let locked = tokio::task::spawn_blocking(move || {
+            std::fs::create_dir_all(&folder)?;
+            let file =
+                OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("opening"))?;
+            file.lock()?;
+            Ok(file)
+        });
+        locked.await.map_err(std::io::Error::other).flatten().map_err(|error| self.cannot(error))
     }
 
     /// Our own name; with the first call we begin to live, and the files of the dead are cleared away.

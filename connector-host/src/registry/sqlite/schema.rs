@@ -20,16 +20,26 @@ const APPLICATION_ID: i64 = 0x636e_7267;
 /// Opens the connection that writes, with the tables as this program knows them.
 pub(super) async fn open_writer(path: &Path, owners: &Owners) -> Result<SqliteConnection> {
     check_place(path)?;
-    let mut writer = options(path)
+    // SQLite does not wait for the lock that a change of the journal mode needs, so of processes that open a
+    // new registry at once some would fail. One after the other they do not; nobody looks into an empty file
+    // out of turn, because even a look would stand in the way.
+    let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
+    let mut turn = if is_new { Some(owners.opening().await?) } else { None };
+    let options = options(path)
         .create_if_missing(true)
         // In WAL mode this syncs the log with every commit: what a call has written is durable (D-01).
         .pragma("synchronous", "full")
         // Where fsync alone leaves the data in the drive's cache (macOS); elsewhere it means nothing.
-        .pragma("fullfsync", "on")
-        .connect()
-        .await
-        .map_err(|error| at(path, fault(OPEN)(error)))?;
-    prepare(&mut writer, path, owners).await.map_err(|error| at(path, error))?;
+        .pragma("fullfsync", "on");
+    let mut writer = options.connect().await.map_err(|error| at(path, fault(OPEN)(error)))?;
+    let ready = is_ready(&mut writer).await.map_err(|error| at(path, error))?;
+    if !ready {
+        if turn.is_none() {
+            turn = Some(owners.opening().await?);
+        }
+        prepare(&mut writer, path).await.map_err(|error| at(path, error))?;
+    }
+    drop(turn);
     Ok(writer)
 }
 
@@ -46,22 +56,18 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn prepare(writer: &mut SqliteConnection, path: &Path, owners: &Owners) -> Result<()> {
-    let ready =
-        version(writer).await? == MIGRATIONS.len() && journal(writer, "pragma journal_mode").await? == "wal";
-    if ready {
-        return Ok(());
-    }
-    // SQLite does not wait for the lock that a change of the journal mode needs, so processes that open a new
-    // registry at once would fail: one after the other, they do not.
-    let _turn = owners.opening()?;
-    if journal(writer, "pragma journal_mode = wal").await? != "wal" {
+async fn is_ready(db: &mut SqliteConnection) -> Result<bool> {
+    Ok(version(db).await? == MIGRATIONS.len() && journal(db, "pragma journal_mode").await? == "wal")
+}
+
+async fn prepare(db: &mut SqliteConnection, path: &Path) -> Result<()> {
+    if journal(db, "pragma journal_mode = wal").await? != "wal" {
         return Err(Error::config(
             OPEN,
             "the registry needs a local disk: its file system cannot share memory",
         ));
     }
-    let mut step = writer.begin_with("begin immediate").await.map_err(fault(OPEN))?;
+    let mut step = db.begin_with("begin immediate").await.map_err(fault(OPEN))?;
     let standing = version(&mut step).await?;
     for migration in MIGRATIONS.iter().copied().skip(standing) {
         sqlx::raw_sql(migration).execute(&mut *step).await.map_err(fault(OPEN))?;
@@ -72,9 +78,12 @@ async fn prepare(writer: &mut SqliteConnection, path: &Path, owners: &Owners) ->
 
 /// The version that stands in the file, 0 for a new one.
 async fn version(db: &mut SqliteConnection) -> Result<usize> {
-    let version: i64 = number(db, "pragma user_version").await?;
-    let application: i64 = number(db, "pragma application_id").await?;
-    let tables: i64 = number(db, "select count(*) from sqlite_schema").await?;
+    // In one transaction: another process may be making the tables.
+    let mut look = db.begin().await.map_err(fault(OPEN))?;
+    let version: i64 = number(&mut look, "pragma user_version").await?;
+    let application: i64 = number(&mut look, "pragma application_id").await?;
+    let tables: i64 = number(&mut look, "select count(*) from sqlite_schema").await?;
+    look.rollback().await.map_err(fault(OPEN))?;
     let known = MIGRATIONS.len();
     if application != APPLICATION_ID && (application != 0 || version != 0 || tables != 0) {
         return Err(Error::config(OPEN, "the file is no registry: it is the database of another program"));
