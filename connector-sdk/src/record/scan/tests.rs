@@ -1,4 +1,4 @@
-use super::{MAX_DEPTH, Scan, ScanError, ScanErrorKind, ScanSpec, Span, oracle, unescape};
+use super::{MAX_DEPTH, Scan, ScanError, ScanErrorKind, ScanSpec, Span, block, oracle, unescape};
 
 /// Scans for `Id` and `attributes.type` of the records, and for the page's `done` and `nextRecordsUrl`.
 fn spec() -> ScanSpec {
@@ -225,6 +225,17 @@ fn numbers_that_are_none_are_refused_at_the_byte() {
 }
 
 #[test]
+fn a_number_ends_at_the_first_byte_that_is_no_digit() {
+    for byte in 0..=u8::MAX {
+        for at in 1..12 {
+            let mut page = b"[123456789012]".to_vec();
+            page[at] = byte;
+            oracle::compare(&page);
+        }
+    }
+}
+
+#[test]
 fn grammar_that_is_none_is_refused_at_the_byte() {
     for (page, offset) in [
         ("[1 2]", 3),
@@ -353,6 +364,15 @@ fn half_of_a_surrogate_pair_is_refused_even_where_nobody_asked() {
 }
 
 #[test]
+fn surrogates_begin_and_end_where_unicode_says() {
+    for unit in ["d7ff", "d800", "dbff", "dc00", "dfff", "e000"] {
+        oracle::compare(format!(r#"["\u{unit}"]"#).as_bytes());
+        oracle::compare(format!(r#"["\ud800\u{unit}"]"#).as_bytes());
+        oracle::compare(format!(r#"["\u{unit}\udfff"]"#).as_bytes());
+    }
+}
+
+#[test]
 fn what_is_no_utf_8_is_refused_at_the_byte() {
     for bad in [&b"\xff"[..], b"\x80", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf5\x80\x80\x80", b"\xe2\x82"] {
         let page = [b"[\"ab", bad, b"\"]"].concat();
@@ -396,6 +416,18 @@ fn a_page_of_brackets_costs_neither_stack_nor_time() {
     for open in ["[", "{\"a\":", "[{\"a\":", "[[],"] {
         let error = scan(&ScanSpec::new::<&str>(&[]), open.repeat(1_000_000)).unwrap_err();
         assert_eq!(error.kind, ScanErrorKind::Depth);
+    }
+}
+
+#[test]
+fn a_block_marks_quotes_backslashes_and_control_characters() {
+    for byte in 0..=u8::MAX {
+        for at in 0..block::WIDTH {
+            let mut bytes = [b'x'; block::WIDTH];
+            bytes[at] = byte;
+            let stop = byte == b'"' || byte == b'\\' || byte < 0x20;
+            assert_eq!(block::stops(&bytes), u32::from(stop) << at, "{byte:#x} at {at}");
+        }
     }
 }
 
