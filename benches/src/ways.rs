@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufWriter, Write},
+    path::Path,
     sync::Arc,
     time::Instant,
 };
@@ -39,17 +40,20 @@ pub(crate) fn read(way: &str, url: &str) -> Outcome<Cost> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     #[expect(clippy::disallowed_methods, reason = "a bench measures the machine's time")]
     let start = Instant::now();
+    let folder = tempfile::tempdir()?;
+    let out = folder.path();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (records, bytes) = runtime.block_on(async {
         match way {
-            "a" => plain(url, false).await,
-            "b" => plain(url, true).await,
-            "c" => whole_run(url, Format::Jsonl, false).await,
-            "d" => whole_run(url, Format::Parquet, false).await,
-            "e" => whole_run(url, Format::Parquet, true).await,
+            "a" => plain(url, out, false).await,
+            "b" => plain(url, out, true).await,
+            "c" => whole_run(url, out, Format::Jsonl, false).await,
+            "d" => whole_run(url, out, Format::Parquet, false).await,
+            "e" => whole_run(url, out, Format::Parquet, true).await,
             other => Err(format!("there is no way `{other}`").into()),
         }
     })?;
+    // Before the folder is removed, which is nobody's cost.
     Ok(Cost {
         records,
         bytes,
@@ -76,11 +80,10 @@ struct Page<'a> {
 }
 
 /// Downloads; with `split` also splits with serde_json and writes a plain line per record.
-async fn plain(url: &str, split: bool) -> Outcome<(u64, u64)> {
+async fn plain(url: &str, out: &Path, split: bool) -> Outcome<(u64, u64)> {
     let cx = context();
     let client = client(&cx, url)?;
-    let folder = tempfile::tempdir()?;
-    let mut file = BufWriter::with_capacity(1 << 20, std::fs::File::create(folder.path().join("out.jsonl"))?);
+    let mut file = BufWriter::with_capacity(1 << 20, std::fs::File::create(out.join("out.jsonl"))?);
     let (mut records, mut bytes, mut number) = (0u64, 0u64, 0u64);
     loop {
         let response = client.send(&cx, Request::get("page", format!("/page/{number}"))).await?;
@@ -107,13 +110,12 @@ async fn plain(url: &str, split: bool) -> Outcome<(u64, u64)> {
     Ok((records, bytes))
 }
 
-async fn whole_run(url: &str, format: Format, typed: bool) -> Outcome<(u64, u64)> {
-    let folder = tempfile::tempdir()?;
+async fn whole_run(url: &str, out: &Path, format: Format, typed: bool) -> Outcome<(u64, u64)> {
     let cx = context();
     let source = Static { client: client(&cx, url)? };
     let clock = SystemClock::shared();
-    let bronze = BronzeConfig::new(folder.path().join("bronze"), format).with_typed(typed);
-    let registry = SqliteRegistry::open(&folder.path().join("registry.db"), clock).await?;
+    let bronze = BronzeConfig::new(out.join("bronze"), format).with_typed(typed);
+    let registry = SqliteRegistry::open(&out.join("registry.db"), clock).await?;
     let job = Job {
         cx,
         connector: Arc::new(source),

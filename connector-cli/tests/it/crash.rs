@@ -121,7 +121,10 @@ fn assert_equals_truth(bronze: &Path, stream: &str, org: &FakeOrg) {
         let expected = &truth[&id];
         for (name, value) in expected.as_object().unwrap() {
             let got = &record[name];
-            assert!(got == value || got.is_null() && value.is_null(), "{stream} {id} {name}: {got} is not {value}");
+            assert!(
+                got == value || got.is_null() && value.is_null(),
+                "{stream} {id} {name}: {got} is not {value}"
+            );
         }
     }
 }
@@ -129,7 +132,14 @@ fn assert_equals_truth(bronze: &Path, stream: &str, org: &FakeOrg) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d_02_killed_at_random_points_each_record_stands_once() {
     let folder = tempfile::tempdir().unwrap();
-    let org = FakeOrg::builder().seed(11).contacts(20_000).deleted_contacts(300).accounts(3_000).start().await.unwrap();
+    let org = FakeOrg::builder()
+        .seed(11)
+        .contacts(20_000)
+        .deleted_contacts(300)
+        .accounts(3_000)
+        .start()
+        .await
+        .unwrap();
     let template = template(folder.path(), &org, "jsonl");
     let mut random = 0x2545_F491_4F6C_DD1Du64;
     let mut kills = 0;

@@ -1,0 +1,13 @@
+//! The binary, from outside: what scripts and people rely on.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod crash;
+mod desk;
+mod known;
+mod mistakes;
+mod run;
