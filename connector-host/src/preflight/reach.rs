@@ -25,8 +25,13 @@ enum Reached {
 }
 
 fn reached(error: &Error, requests: u64) -> Reached {
+    let has = |wanted| error.context().any(|(name, _)| name == wanted);
+    // Where no token was to be had, the call itself was not sent; the vendor answered all the same.
+    if has("status") || matches!(error.class(), Class::Auth | Class::RateLimited) {
+        return if requests > 0 { Reached::TheVendor } else { Reached::Nothing };
+    }
     // The transport names the host in each of its failures.
-    let of_transport = error.context().any(|(name, _)| name == "host");
+    let of_transport = has("host");
     match (error.delivery(), of_transport) {
         (Delivery::Answered, _) => Reached::TheVendor,
         (Delivery::Unknown, _) => Reached::Unclear,

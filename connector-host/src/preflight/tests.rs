@@ -142,12 +142,17 @@ async fn what_fails_is_told_from_what_could_not_be_tried() {
         Error::config("sign in", "the certificate is not trusted").with_context("host", "desk.example");
     let refused = Error::new(Class::Auth, "sign in", "no such user").with_delivery(Delivery::Answered);
     let lost = Error::transient("sign in", "the connection ended").with_delivery(Delivery::Unknown);
+    let no_token = Error::new(Class::Auth, "token", "wrong secret").with_context("host", "desk.example");
+    let token_down =
+        Error::transient("token", "503").with_context("status", 503).with_context("host", "desk.example");
     let unmade = Error::config("sign in", "no private key");
     for (error, requests, expected, class) in [
         (unreachable, 1, "pFsssss pp", Class::Transient),
         (untrusted.clone(), 1, "ppFssss pp", Class::Config),
         (untrusted, 0, "pFsssss pp", Class::Config),
         (refused, 1, "pppFsss pp", Class::Auth),
+        (no_token, 1, "pppFsss pp", Class::Auth),
+        (token_down, 1, "pppFsss pp", Class::Transient),
         (lost, 1, "pssFsss pp", Class::Transient),
         (unmade, 0, "pssFsss pp", Class::Config),
     ] {
