@@ -32,6 +32,13 @@ macro_rules! name {
             }
         }
 
+        impl Default for $name {
+            /// No name.
+            fn default() -> Self {
+                Self("".into())
+            }
+        }
+
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
                 Self(text.into())

@@ -50,7 +50,7 @@ pub struct Job {
 }
 
 /// A stream that a connection wants.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamChoice {
     /// Its name in the catalog.

@@ -95,7 +95,7 @@ impl EnvelopeLines {
         out.reserve(self.head.len() + self.middle.len() + self.tail.len() + record.record.map_or(4, <[u8]>::len) + 160);
         out.extend_from_slice(&self.head);
         number(out, self.sequence);
-        self.sequence += 1;
+        self.sequence = self.sequence.saturating_add(1);
         out.extend_from_slice(b",\"operation\":\"");
         out.extend_from_slice(record.operation.as_str().as_bytes());
         out.extend_from_slice(b"\",\"key\":");
