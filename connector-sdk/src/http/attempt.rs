@@ -74,8 +74,8 @@ where
         AttemptFuture {
             timer: Timer::new(end),
             layer: self.layer.clone(),
-            inner: self.inner.call(call.clone()),
-            call,
+            call: call.watched(),
+            inner: self.inner.call(call),
         }
     }
 }

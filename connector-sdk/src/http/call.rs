@@ -104,6 +104,11 @@ impl Call {
         self
     }
 
+    /// The same operation for a layer that only watches it: a clone that copies no address.
+    pub(super) fn watched(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), ends_at: self.ends_at, outgoing: None }
+    }
+
     /// Where this attempt goes, once that is known; set by the auth layer.
     #[must_use]
     pub fn outgoing(&self) -> Option<&Outgoing> {

@@ -145,7 +145,7 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        FaultsFuture { layer: self.layer.clone(), call: call.clone(), inner: self.inner.call(call) }
+        FaultsFuture { layer: self.layer.clone(), call: call.watched(), inner: self.inner.call(call) }
     }
 }
 

@@ -67,8 +67,9 @@ where
             "error.type" = Empty,
         );
         self.layer.counters.operations.increment();
-        let inner = span.in_scope(|| self.inner.call(call.clone()));
-        OperationFuture { call, span, counters: Arc::clone(&self.layer.counters), inner }
+        let watched = call.watched();
+        let inner = span.in_scope(|| self.inner.call(call));
+        OperationFuture { call: watched, span, counters: Arc::clone(&self.layer.counters), inner }
     }
 }
 

@@ -185,7 +185,7 @@ impl RetryLayer {
             class: error.class(),
             delivery: error.delivery(),
             exhausted: error.is_exhausted(),
-            retry_after: error.retry_after().or_else(until).filter(|wait| !wait.is_zero()),
+            retry_after: error.retry_after().or_else(until),
             repeatable: call.request().is_repeatable(),
         };
         let standing =

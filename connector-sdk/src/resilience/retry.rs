@@ -113,7 +113,8 @@ impl RetryPolicy {
             return Decision::GiveUp(Reason::Ambiguous);
         }
         let fits = |wait| standing.remaining.is_none_or(|remaining| wait < remaining);
-        let (wait, counts) = match failure.retry_after {
+        // A wait of nothing asks for nothing: obeyed, it would use the attempts up at once, or never.
+        let (wait, counts) = match failure.retry_after.filter(|wait| !wait.is_zero()) {
             Some(wait) if !fits(wait) => return Decision::GiveUp(Reason::TooLong(wait)),
             // Without a deadline only the attempts bound how often a vendor may put us off.
             Some(wait) => (wait, standing.remaining.is_none()),

@@ -31,6 +31,8 @@ use crate::{Counters, Error, Network, Result, resilience::Resilience};
 /// | the connection ends before the answer | Transient | unknown |
 /// | the body breaks off, falls silent, or is damaged | Transient | answered |
 /// | the body is larger than the caps | Permanent | answered |
+///
+/// All limits in time are by the context's clock, but for that of connecting, which is reqwest's own.
 #[derive(Debug, Clone)]
 pub struct Transport {
     client: reqwest::Client,

@@ -80,6 +80,18 @@ fn a_wait_the_vendor_asked_for_costs_time_and_no_attempt() {
 }
 
 #[test]
+fn a_wait_of_nothing_is_as_none() {
+    let nothing = Failure {
+        retry_after: Some(Duration::ZERO),
+        ..failure(Class::RateLimited, Delivery::Answered, true)
+    };
+    let none = Failure { retry_after: None, ..nothing };
+    for attempts in 1..5 {
+        assert_eq!(decide(nothing, standing(attempts)), decide(none, standing(attempts)));
+    }
+}
+
+#[test]
 fn a_wait_beyond_the_deadline_is_not_slept() {
     let asked =
         |wait| Failure { retry_after: Some(wait), ..failure(Class::RateLimited, Delivery::Answered, false) };
@@ -117,7 +129,7 @@ fn any_failure() -> impl Strategy<Value = Failure> {
         Class::Bug,
     ]);
     let delivery = prop::sample::select(vec![Delivery::NotSent, Delivery::Unknown, Delivery::Answered]);
-    let wait = prop::option::of((1_u64..1_000_000).prop_map(Duration::from_millis));
+    let wait = prop::option::of((0_u64..1_000_000).prop_map(Duration::from_millis));
     (class, delivery, any::<bool>(), wait, any::<bool>()).prop_map(
         |(class, delivery, exhausted, retry_after, repeatable)| Failure {
             class,
@@ -150,8 +162,8 @@ proptest! {
         prop_assert!(!counts || attempts < policy.max_attempts);
         prop_assert!(counts || remaining.is_some(), "unbounded");
         match failure.retry_after {
-            Some(asked) => prop_assert_eq!(wait, asked),
-            None => prop_assert!(wait < policy.backoff.ceiling(attempts)),
+            Some(asked) if !asked.is_zero() => prop_assert_eq!(wait, asked),
+            _ => prop_assert!(wait < policy.backoff.ceiling(attempts)),
         }
     }
 }

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tower::{Service, ServiceExt as _};
 
 use super::{Bench, granted};
+use crate::support::soon;
 
 /// A vendor in memory that accepts one token, and forgets it when told so.
 #[derive(Debug, Clone, Default)]
@@ -118,7 +119,7 @@ async fn a_refresh_outlives_the_caller_that_began_it() {
         _ = &mut leader => panic!("the answer came before it was looked for"),
         () = bench.server.arrival() => drop(leader),
     }
-    assert_eq!(waiter.await.unwrap().secret().expose(), "t-1");
+    assert_eq!(soon(waiter).await.unwrap().secret().expose(), "t-1");
     assert_eq!((bench.forms().len(), bench.store.log.count("kept r-2")), (1, 1));
 }
 

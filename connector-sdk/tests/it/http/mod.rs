@@ -3,6 +3,7 @@
 mod order;
 mod replay;
 mod retry;
+mod spans;
 mod status;
 mod time;
 mod tls;

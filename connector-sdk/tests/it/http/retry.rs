@@ -109,6 +109,15 @@ async fn case_56_a_wait_the_vendor_asks_for_is_kept_to_the_second_and_costs_no_a
 }
 
 #[tokio::test]
+async fn attempts_that_the_vendor_put_off_leave_the_others() {
+    let asked = || with_header(429, "retry-after", "7");
+    let bench = Bench::new([asked(), asked(), asked(), status(503), asked(), status(503), status(200)]);
+    bench.send(get()).await.unwrap();
+    let bench = Bench::new([asked(), status(503), asked(), status(503), asked(), status(503), status(200)]);
+    assert_eq!(bench.send(get()).await.unwrap_err().class(), Class::Transient);
+}
+
+#[tokio::test]
 async fn waits_the_vendor_asks_for_end_with_the_deadline() {
     let bench = Bench::new((0..100).map(|_| with_header(429, "retry-after", "60")));
     let error = bench.send(get()).await.unwrap_err();

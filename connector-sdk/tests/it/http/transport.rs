@@ -12,6 +12,7 @@ use crate::support::{
     Log,
     clock::ManualClock,
     server::{Reply, Server, answer, ok},
+    soon, until,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -267,12 +268,10 @@ async fn a_slow_body_may_take_longer_than_an_attempt_as_long_as_it_is_not_silent
     });
     for received in 1..=10 {
         feed.send(b"x".to_vec()).unwrap();
-        while client.counters().received_bytes.get() < received {
-            tokio::task::yield_now().await;
-        }
+        until(|| client.counters().received_bytes.get() >= received).await;
         clock.advance(20 * SECOND);
     }
-    assert_eq!(&reading.await.unwrap().unwrap().body[..], b"xxxxxxxxxx");
+    assert_eq!(&soon(reading).await.unwrap().unwrap().body[..], b"xxxxxxxxxx");
     assert_eq!(clock.sleepers(), 0);
 }
 
@@ -286,14 +285,12 @@ async fn a_body_that_falls_silent_ends() {
         async move { client.send(&cx, post()).await }
     });
     feed.send(b"half".to_vec()).unwrap();
-    while client.counters().received_bytes.get() < 4 {
-        tokio::task::yield_now().await;
-    }
+    until(|| client.counters().received_bytes.get() >= 4).await;
     clock.advance(29 * SECOND);
     tokio::task::yield_now().await;
     assert!(!reading.is_finished());
     clock.advance(SECOND);
-    let error = reading.await.unwrap().unwrap_err();
+    let error = soon(reading).await.unwrap().unwrap_err();
     assert!(error.to_string().contains("silent for 30s after 4 bytes"), "{error}");
     assert_eq!((error.delivery(), client.counters().timeouts.get()), (Delivery::Answered, 1));
 }
@@ -304,11 +301,9 @@ async fn an_answer_that_does_not_begin_ends() {
     let client = client(&cx, &server);
     let reading = tokio::spawn(async move { client.send(&cx, post()).await });
     server.arrival().await;
-    while clock.sleepers() < 2 {
-        tokio::task::yield_now().await;
-    }
+    until(|| clock.sleepers() >= 2).await;
     clock.advance(30 * SECOND);
-    let error = reading.await.unwrap().unwrap_err();
+    let error = soon(reading).await.unwrap().unwrap_err();
     assert_eq!((error.class(), error.delivery()), (Class::Ambiguous, Delivery::Unknown), "{error}");
 }
 
