@@ -11,13 +11,15 @@ use connector_bronze::{Bronze, BronzeConfig, Format};
 use connector_host::{
     RunReport,
     registry::{Registry, SqliteRegistry},
-    report::{RunStatus, StreamReport},
+    report::RunStatus,
     run::{self, Job, Progress, RunOptions, StreamChoice},
 };
 use connector_sdk::{Context, Factory, Network, StreamId, SystemClock};
 use connector_testkit::salesforce::FakeOrg;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use serde_json::{json, value::to_raw_value};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
 
 #[derive(Parser)]
 struct Options {
@@ -47,7 +49,7 @@ impl Progress for Bar {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Outcome<()> {
     let options = Options::parse();
     rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| "TLS is set up already")?;
 
@@ -85,11 +87,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// One run of the connection: what a program that embeds the host does.
-async fn sync(
-    org: &FakeOrg,
-    registry: Arc<dyn Registry>,
-    sink: Arc<Bronze>,
-) -> Result<RunReport, Box<dyn Error>> {
+async fn sync(org: &FakeOrg, registry: Arc<dyn Registry>, sink: Arc<Bronze>) -> Outcome<RunReport> {
     let named = Context::builder("acme", "crm").build();
     let cx =
         Context::builder("acme", "crm").run(run::new_run_id(&named)).network(Network::loopback()).build();
@@ -99,18 +97,16 @@ async fn sync(
         "auth": { "client_credentials": { "client_id": login.client_id, "client_secret": login.client_secret } },
     }))?;
     let salesforce = connector_salesforce::rest();
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
-        "{wide_bar} {human_pos} of {human_len} records, {per_sec}",
-    )?);
-    let streams = [json!({ "name": "Contact" }), json!({ "name": "Account" })];
+    let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} records, {elapsed}")?;
+    let bar = ProgressBar::new(0).with_style(style);
+    let streams: Vec<StreamChoice> =
+        serde_json::from_value(json!([{ "name": "Contact" }, { "name": "Account" }]))?;
     let report = run::run(Job {
         connector: salesforce.connect(&config, &cx)?,
         manifest: salesforce.manifest().clone(),
         registry,
         sink,
-        streams: Some(
-            streams.map(serde_json::from_value::<StreamChoice>).into_iter().collect::<Result<_, _>>()?,
-        ),
+        streams: Some(streams),
         options: RunOptions::default(),
         progress: Arc::new(Bar(bar.clone())),
         cx,
@@ -127,12 +123,9 @@ fn print(what: &str, report: &RunReport) {
     let seconds = report.finished_at.saturating_since(report.started_at).as_secs_f64();
     println!("\nread {what} in {seconds:.2} s, {:.0} records/s", report.totals.records as f64 / seconds);
     println!("  {:<10} {:>10} {:>9}", "stream", "records", "MB");
-    let row = |name: &str, records, bytes| {
-        println!("  {name:<10} {:>10} {:>9.1}", HumanCount(records).to_string(), bytes as f64 / 1e6)
-    };
-    for StreamReport { name, records, bytes, .. } in &report.streams {
-        row(name.as_str(), *records, *bytes);
+    let streams = report.streams.iter().map(|stream| (stream.name.as_str(), stream.records, stream.bytes));
+    for (name, records, bytes) in streams.chain([("total", report.totals.records, report.totals.bytes)]) {
+        println!("  {name:<10} {:>10} {:>9.1}", HumanCount(records).to_string(), bytes as f64 / 1e6);
     }
-    row("total", report.totals.records, report.totals.bytes);
     println!("  {} requests, {} retries", report.totals.requests, report.totals.retries);
 }

@@ -1,6 +1,6 @@
 //! From a template to what the commands work with: registry, context, connector, sink.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use connector_bronze::BronzeConfig;
 use connector_host::{
@@ -108,12 +108,9 @@ impl Connection {
                 "the template has no `bronze`: say where records go, `bronze: { path: ./bronze }`",
             )
         })?;
-        config.path = self.bronze_path(&config);
+        // Without the dots in between: people read this path.
+        config.path = self.template.folder().join(&config.path).components().collect();
         Ok(config)
-    }
-
-    pub(crate) fn bronze_path(&self, config: &BronzeConfig) -> PathBuf {
-        self.template.folder().join(&config.path)
     }
 
     /// Notes connector and connection in the registry: definitions, and the configuration without secrets.

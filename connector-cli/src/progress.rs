@@ -9,11 +9,12 @@ use std::{
 
 use connector_host::{report::StreamReport, run::Progress};
 use connector_sdk::StreamId;
-use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-const OPEN: &str = "{spinner} {prefix:24!} {human_pos:>12} records {per_sec:>18} {msg:>12}";
-const BOUNDED: &str = "{spinner} {prefix:24!} {human_pos:>12} records {per_sec:>18} {msg:>12} {wide_bar} {percent:>3}% {eta:>4}";
-const TOTAL: &str = "  {prefix:24!} {human_pos:>12} records {per_sec:>18} {msg:>12} {elapsed:>6}";
+const OPEN: &str = "{spinner} {prefix:24!} {human_pos:>12} records {rate:>14} {msg:>12}";
+const BOUNDED: &str =
+    "{spinner} {prefix:24!} {human_pos:>12} records {rate:>14} {msg:>12} {wide_bar} {percent:>3}% {eta:>4}";
+const TOTAL: &str = "  {prefix:24!} {human_pos:>12} records {rate:>14} {msg:>12} {elapsed:>6}";
 
 /// A bar for each stream, and one for the whole.
 pub(crate) struct Bars {
@@ -45,7 +46,13 @@ impl Bar {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+    let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // A bar that cannot be drawn is no failure of the run.
+        let _ = write!(out, "{}/s", HumanCount(state.per_sec() as u64));
+    };
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .with_key("rate", rate)
 }
 
 impl Bars {

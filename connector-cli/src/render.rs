@@ -1,5 +1,7 @@
 //! Results as people read them: tables.
 
+use std::path::Path;
+
 use connector_host::{
     preflight::{CheckReport, ProbeStatus},
     report::{RunReport, RunStatus},
@@ -88,8 +90,8 @@ pub(crate) fn catalog(catalog: &Catalog) -> String {
     table(["STREAM", "KEY", "CURSOR", "MODES", "FIELDS"], &rows)
 }
 
-/// The summary of a run.
-pub(crate) fn run(report: &RunReport) -> String {
+/// The summary of a run whose records lie below `bronze`.
+pub(crate) fn run(report: &RunReport, bronze: &Path) -> String {
     let rows: Vec<_> = report
         .streams
         .iter()
@@ -133,7 +135,7 @@ pub(crate) fn run(report: &RunReport) -> String {
         out.push_str("what was read is durable; the next run goes on from there\n");
     }
     if let Some(receipt) = &report.receipt {
-        out.push_str(&format!("receipt: {receipt}\n"));
+        out.push_str(&format!("receipt: {}\n", bronze.join(receipt).display()));
     }
     out
 }
@@ -159,12 +161,12 @@ pub(crate) fn runs(documents: &[Value]) -> String {
     table(["RUN", "STATUS", "STARTED", "RECORDS", "ERROR"], &rows)
 }
 
-/// States, as `state show` has them.
+/// States, as `state show` has them. A cursor is shown as far as a line goes: nobody reads it but its connector.
 pub(crate) fn states(documents: &[Value]) -> String {
     let text = |value: &Value| match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
-        other => other.to_string(),
+        other => shortened(&other.to_string(), 60),
     };
     let rows: Vec<_> = documents
         .iter()
@@ -173,6 +175,14 @@ pub(crate) fn states(documents: &[Value]) -> String {
         })
         .collect();
     table(["STREAM", "PARTITION", "SEQUENCE", "UPDATED", "CURSOR"], &rows)
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    let mut shown: String = text.chars().take(most).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
 }
 
 #[cfg(test)]

@@ -56,8 +56,9 @@ pub(crate) async fn run(
     if let Err(error) = receipt::write(&mut report, &open.manifest, root, &folder, &*registry).await {
         receipt::note_failure(&mut report, error);
     }
-    drop(bars);
-    output.result(&report, || render::run(&report))?;
+    // The summary says the same, and stays.
+    let _ = bars.clear();
+    output.result(&report, || render::run(&report, root))?;
     if let Some(error) = report.error.as_deref().filter(|_| !output.json) {
         output.complain(error);
     }
