@@ -31,11 +31,11 @@ impl Target {
         };
         let refused = |why: &str| Error::config(operation, format!("the target {self:?} {why}"));
         let base = base.ok_or_else(|| refused("is a path, and the client has no base URL"))?;
-        // `//host/…` and `/\host/…` are references to another host, not paths.
-        if !path.starts_with('/') || path[1..].starts_with(['/', '\\']) {
-            return Err(refused("is neither an absolute URL nor a path that starts with one slash"));
+        if !path.starts_with('/') {
+            return Err(refused("is neither an absolute URL nor a path that starts with a slash"));
         }
         let url = base.join(path).map_err(|_| refused("is no valid path"))?;
+        // `//host/…` and `/\host/…` start with a slash too.
         if url.origin() == base.origin() {
             Ok(url)
         } else {
