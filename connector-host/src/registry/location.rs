@@ -19,7 +19,7 @@ use super::{MemoryRegistry, Registry, SqliteRegistry};
 /// assert_eq!(here.key_file().unwrap(), Path::new("/srv/acme/./connector.db.key"));
 /// let error = Location::parse("postgres://db/connectors", Path::new("/srv")).unwrap_err();
 /// assert!(error.to_string().contains("sqlite://"));
-/// # connector_sdk::Result::Ok(())
+/// # Ok::<(), connector_sdk::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -28,7 +28,7 @@ const VARIABLE: &str = "CONNECTOR_SEAL_KEY";
 /// let key = SealKey::parse("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")?;
 /// assert_eq!(format!("{key:?}"), "SealKey([secret])");
 /// assert!(SealKey::parse("too short").is_err());
-/// # connector_sdk::Result::Ok(())
+/// # Ok::<(), connector_sdk::Error>(())
 /// ```
 pub struct SealKey(Zeroizing<[u8; BYTES]>);
 
@@ -80,6 +80,8 @@ impl SealKey {
     /// Config with the context `path` when the file can be read by others, cannot be read by us, or holds no
     /// key; Permanent when a new one cannot be made durable.
     pub fn load_or_create(path: &Path) -> Result<Self> {
+        let path = &std::path::absolute(path)
+            .map_err(|error| Error::config(FIND, "the path of the key file is empty").with_source(error))?;
         let made = || {
             create(path).map_err(|error| {
                 let message =
@@ -131,7 +133,7 @@ pub(super) fn framed(parts: &[&str]) -> Vec<u8> {
     parts.iter().flat_map(|part| (part.len() as u64).to_be_bytes().into_iter().chain(part.bytes())).collect()
 }
 
-pub(super) fn fill_random(bytes: &mut [u8]) -> Result<()> {
+fn fill_random(bytes: &mut [u8]) -> Result<()> {
     aws_lc_rs::rand::fill(bytes)
         .map_err(|error| Error::permanent(FIND, "the system has no random numbers").with_source(error))
 }
