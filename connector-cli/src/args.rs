@@ -39,7 +39,13 @@ pub(crate) enum Command {
         streams: Vec<String>,
     },
     /// Runs a connection once; it resumes where the last run ended.
-    Run(FileArgs),
+    Run {
+        #[command(flatten)]
+        file: FileArgs,
+        /// The largest share of a stream that a full read may conclude to be deleted, from 0 to 1.
+        #[arg(long, default_value_t = 0.2, value_parser = share)]
+        delete_cap: f64,
+    },
     /// Lists the runs of a connection, newest first.
     Runs {
         #[command(flatten)]
@@ -116,4 +122,11 @@ fn variable(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),
     }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| format!("`{text}` is no share from 0 to 1"))
 }

@@ -57,14 +57,16 @@ fn start(cli: Cli, output: &Output) -> Result<Exit> {
 }
 
 async fn dispatch(cli: Cli, output: &Output) -> Result<Exit> {
-    let bars = logs::start(output, matches!(cli.command, Command::Run(_)));
+    let bars = logs::start(output, matches!(cli.command, Command::Run { .. }));
     let connectors = connectors()?;
     match cli.command {
         Command::List => commands::list(&connectors, output),
         Command::Spec { id } => commands::spec(&connectors, &id, output),
         Command::Check(file) => commands::check(&connectors, &file, output).await,
         Command::Discover { file, streams } => commands::discover(&connectors, &file, &streams, output).await,
-        Command::Run(file) => commands::run(&connectors, &file, bars, output).await,
+        Command::Run { file, delete_cap } => {
+            commands::run(&connectors, &file, delete_cap, bars, output).await
+        }
         Command::Runs { file, limit } => commands::runs(&file, limit, output).await,
         Command::State(StateCommand::Show { file, streams }) => {
             commands::state::show(&file, &streams, output).await

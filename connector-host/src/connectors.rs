@@ -38,7 +38,10 @@ impl Connectors {
     pub fn get(&self, id: &str) -> Result<&Arc<dyn Factory>> {
         self.0.get(id).ok_or_else(|| {
             let known: Vec<&str> = self.0.keys().map(ConnectorId::as_str).collect();
-            Error::config("find connector", format!("there is no connector `{id}`; known are: {}", known.join(", ")))
+            Error::config(
+                "find connector",
+                format!("there is no connector `{id}`; known are: {}", known.join(", ")),
+            )
         })
     }
 
@@ -62,9 +65,11 @@ fn check(manifest: &Manifest) -> Result<()> {
         .map_err(|error| Error::bug("register", format!("the manifest's schema is no schema: {error}")))?;
     match validator.iter_errors(&document).next() {
         None => Ok(()),
-        Some(error) => Err(Error::config("register", format!("the manifest does not fit its schema: {error}"))
-            .with_context("connector", manifest.id())
-            .with_context("place", error.instance_path().as_str())),
+        Some(error) => {
+            Err(Error::config("register", format!("the manifest does not fit its schema: {error}"))
+                .with_context("connector", manifest.id())
+                .with_context("place", error.instance_path().as_str()))
+        }
     }
 }
 

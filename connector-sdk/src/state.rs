@@ -44,8 +44,9 @@ impl State {
     /// # Errors
     /// Bug when the cursor does not serialise or is larger than [`MAX_CURSOR_BYTES`].
     pub fn encode<C: Serialize>(version: u32, cursor: &C) -> Result<Self> {
-        let cursor = serde_json::value::to_raw_value(cursor)
-            .map_err(|error| Error::bug("encode state", "the cursor does not serialise").with_source(error))?;
+        let cursor = serde_json::value::to_raw_value(cursor).map_err(|error| {
+            Error::bug("encode state", "the cursor does not serialise").with_source(error)
+        })?;
         if cursor.get().len() > MAX_CURSOR_BYTES {
             return Err(Error::bug("encode state", "the cursor is larger than a state may be")
                 .with_context("bytes", cursor.get().len())

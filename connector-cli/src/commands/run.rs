@@ -23,6 +23,7 @@ use crate::{
 pub(crate) async fn run(
     connectors: &Connectors,
     args: &FileArgs,
+    delete_cap: f64,
     bars: MultiProgress,
     output: &Output,
 ) -> Result<Exit> {
@@ -38,6 +39,9 @@ pub(crate) async fn run(
     let mut options = RunOptions::default();
     options.commit_bytes = bronze.config().commit.bytes.0;
     options.commit_interval = bronze.config().commit.interval.0;
+    options.delete_cap = delete_cap;
+    let folder = bronze.folder(open.cx.tenant(), open.cx.connection());
+    options.work = Some(folder.join("_generations"));
     let progress: Arc<dyn Progress> =
         if output.is_watched() { Arc::new(Bars::new(bars.clone())) } else { Arc::new(Lines) };
     let mut report = run::run(Job {
@@ -51,7 +55,6 @@ pub(crate) async fn run(
         progress,
     })
     .await;
-    let folder = bronze.folder(&report.tenant, &report.connection);
     let root = &bronze.config().path;
     if let Err(error) = receipt::write(&mut report, &open.manifest, root, &folder, &*registry).await {
         receipt::note_failure(&mut report, error);

@@ -84,7 +84,7 @@ impl StreamRun<'_> {
             Class::Permanent,
             "conclude deletes",
             "the full read lacks more of the earlier records than may be concluded to be deleted; if they are really \
-             gone, run once with a larger cap",
+             gone, run once with a larger cap (`connector run --delete-cap 1`)",
         )
         .with_context("stream", &self.lease.stream)
         .with_context("before", found.before)

@@ -42,7 +42,12 @@ pub trait Checkpoint: Send + Sync {
     /// # Errors
     /// Config when the registry is of a newer schema or holds a state that cannot be decoded; Transient
     /// when it cannot be reached.
-    async fn load(&self, tenant: &TenantId, connection: &ConnectionName, stream: &StreamId) -> Result<StreamState>;
+    async fn load(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionName,
+        stream: &StreamId,
+    ) -> Result<StreamState>;
 
     /// Makes the states durable.
     ///

@@ -39,7 +39,9 @@ pub trait Connector: Authenticate + Discover + Read {
     /// None in the usual sense: what is wrong is in the answer. Bug when the check itself failed.
     async fn health(&self, cx: &Context) -> Result<Health> {
         Ok(match self.authenticate(cx).await {
-            Ok(identity) => Health { status: HealthStatus::Pass, message: format!("signed in as {}", identity.subject) },
+            Ok(identity) => {
+                Health { status: HealthStatus::Pass, message: format!("signed in as {}", identity.subject) }
+            }
             Err(error) => Health { status: HealthStatus::Fail, message: error.to_string() },
         })
     }

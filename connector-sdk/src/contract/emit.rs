@@ -6,10 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{Commit, Lease};
-use crate::{
-    Batch, Context, PartitionId, Result, StreamId, StreamSpec, Timestamp,
-    record::EnvelopeHeader,
-};
+use crate::{Batch, Context, PartitionId, Result, StreamId, StreamSpec, Timestamp, record::EnvelopeHeader};
 
 /// Writes records to where they stay. Implemented by a Bronze sink; one object serves one connection.
 ///

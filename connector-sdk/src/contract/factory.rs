@@ -92,9 +92,12 @@ where
         let mut json = serde_json::Deserializer::from_str(config.get());
         let config: C = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let field = error.path().to_string();
-            Error::config("connect", format!("the configuration does not fit: {}", without_values(&error.inner().to_string())))
-                .with_context("field", field)
-                .with_context("connector", self.manifest.id())
+            Error::config(
+                "connect",
+                format!("the configuration does not fit: {}", without_values(&error.inner().to_string())),
+            )
+            .with_context("field", field)
+            .with_context("connector", self.manifest.id())
         })?;
         Ok(Arc::new((self.connect)(config, cx)?))
     }

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use serde_json::value::RawValue;
 
-use crate::{Batch, Context, Error, PartitionId, Result, State, StreamId, StreamSelection, StreamSpec, StreamState};
+use crate::{
+    Batch, Context, Error, PartitionId, Result, State, StreamId, StreamSelection, StreamSpec, StreamState,
+};
 
 /// Reads a stream.
 ///

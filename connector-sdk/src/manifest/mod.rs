@@ -231,7 +231,11 @@ impl AuthMethod {
     /// A way to sign in that needs these scopes.
     #[must_use]
     pub fn new(name: &str, scopes: &[&str]) -> Self {
-        Self { name: name.to_owned(), scopes: scopes.iter().map(|s| (*s).to_owned()).collect(), rotates: false }
+        Self {
+            name: name.to_owned(),
+            scopes: scopes.iter().map(|s| (*s).to_owned()).collect(),
+            rotates: false,
+        }
     }
 
     /// Says that the vendor may answer with a new credential.

@@ -92,7 +92,13 @@ impl EnvelopeLines {
     /// Appends the next record's line. Line breaks between its tokens become spaces; nothing else of it
     /// changes. `changes` is a JSON array of the fields a policy has nulled.
     pub fn write(&mut self, out: &mut Vec<u8>, record: &RecordView<'_>, changes: Option<&[u8]>) {
-        out.reserve(self.head.len() + self.middle.len() + self.tail.len() + record.record.map_or(4, <[u8]>::len) + 160);
+        out.reserve(
+            self.head.len()
+                + self.middle.len()
+                + self.tail.len()
+                + record.record.map_or(4, <[u8]>::len)
+                + 160,
+        );
         out.extend_from_slice(&self.head);
         number(out, self.sequence);
         self.sequence = self.sequence.saturating_add(1);

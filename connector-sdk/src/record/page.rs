@@ -137,8 +137,11 @@ impl PageSplitter {
         let scan = ScanSpec::new(&spec.records);
         let scan = spec.page_fields.iter().fold(scan, |scan, path| scan.with_page_field(path));
         let scan = fields.fold(scan, |scan, name| scan.with_record_field(&[name]));
-        let key_names =
-            spec.key.iter().map(|name| format!("{}:", serde_json::Value::from(name.as_str())).into_bytes()).collect();
+        let key_names = spec
+            .key
+            .iter()
+            .map(|name| format!("{}:", serde_json::Value::from(name.as_str())).into_bytes())
+            .collect();
         Self { spec, scan, key_names }
     }
 
@@ -157,7 +160,11 @@ impl PageSplitter {
     pub fn split(&self, page: Bytes, number: u64) -> Result<Page> {
         let mut scan = Scan::default();
         self.scan.scan(&page, &mut scan).map_err(|error| {
-            let class = if matches!(error.kind, ScanErrorKind::UnexpectedEnd) { Class::Transient } else { Class::Schema };
+            let class = if matches!(error.kind, ScanErrorKind::UnexpectedEnd) {
+                Class::Transient
+            } else {
+                Class::Schema
+            };
             self.error(class, error.kind.to_string(), number, error.offset)
         })?;
         let keys = self.spec.key.len();
@@ -226,9 +233,9 @@ pub(crate) fn timestamp_millis(json: &[u8]) -> Option<i64> {
 
 fn utc_millis(text: &[u8]) -> Option<i64> {
     let number = |range: std::ops::Range<usize>| {
-        text.get(range)?.iter().try_fold(0i64, |sum, byte| {
-            byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'))
-        })
+        text.get(range)?
+            .iter()
+            .try_fold(0i64, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
     };
     let marks = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
     if marks.iter().any(|(at, mark)| text.get(*at) != Some(mark)) {
@@ -245,7 +252,12 @@ fn utc_millis(text: &[u8]) -> Option<i64> {
     }
     let longest = *[31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31].get(usize::try_from(month - 1).ok()?)?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if !(1..=longest).contains(&day) || (month == 2 && day == 29 && !leap) || hour > 23 || minute > 59 || second > 59 {
+    if !(1..=longest).contains(&day)
+        || (month == 2 && day == 29 && !leap)
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
         return None;
     }
     // Days since the epoch: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil.

@@ -1,7 +1,7 @@
 //! Count and hash of records: the proof that what was read is what was encoded (rule D-05).
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use xxhash_rust::xxh3::{xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Batch, Operation};
 

@@ -20,7 +20,14 @@ fn vendor_times_are_read_as_the_general_parser_reads_them() {
 
 #[test]
 fn what_is_no_time_gives_none() {
-    for json in ["\"\"", "1704067200", "null", "\"2023-02-29T00:00:00Z\"", "\"2024-13-01T00:00:00Z\"", "\"yesterday\""] {
+    for json in [
+        "\"\"",
+        "1704067200",
+        "null",
+        "\"2023-02-29T00:00:00Z\"",
+        "\"2024-13-01T00:00:00Z\"",
+        "\"yesterday\"",
+    ] {
         assert_eq!(timestamp_millis(json.as_bytes()), None, "{json}");
     }
 }
