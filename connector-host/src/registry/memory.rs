@@ -102,14 +102,12 @@ impl Checkpoint for MemoryRegistry {
         let stream = tables.leased(lease)?;
         // All or nothing: the copy takes the place of the original when every commit was accepted.
         let mut partitions = stream.state.partitions.clone();
-        for commit in commits {
-            let state = rules::keeps_cursor(stream.state.epoch, commit)?.then(|| commit.state.clone());
+        for (commit, cursor) in rules::to_write(stream.state.epoch, commits)? {
             let known =
                 partitions.get(&commit.partition).map_or((0, 0), |known| (known.epoch, known.sequence));
-            if !rules::goes_forward(known, commit) {
-                return Err(rules::backwards(known, commit));
-            }
-            let next = PartitionState { sequence: commit.sequence, epoch: commit.epoch, state };
+            rules::check_forward(known, commit)?;
+            let next =
+                PartitionState { sequence: commit.sequence, epoch: commit.epoch, state: cursor.cloned() };
             partitions.insert(commit.partition.clone(), next);
         }
         stream.state.partitions = partitions;

@@ -1,6 +1,6 @@
 //! What every registry decides alike: who may claim, who may write, what may follow what. No I/O.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use connector_sdk::{
     Error, PartitionId, Result, State, StreamId, Timestamp,
@@ -49,8 +49,20 @@ pub(super) fn may_write(lease: &Lease, fence: u64, held: bool) -> Result<()> {
         .with_context("fence", fence))
 }
 
+/// What a checkpoint writes: the last commit of each partition, by partition, with its cursor if that counts.
+pub(super) fn to_write(stream_epoch: u64, commits: &[Commit]) -> Result<Vec<(&Commit, Option<&State>)>> {
+    let mut last: BTreeMap<&PartitionId, (&Commit, Option<&State>)> = BTreeMap::new();
+    for commit in commits {
+        let cursor = keeps_cursor(stream_epoch, commit)?.then_some(&commit.state);
+        if let Some((before, _)) = last.insert(&commit.partition, (commit, cursor)) {
+            check_forward((before.epoch, before.sequence), commit)?;
+        }
+    }
+    Ok(last.into_values().collect())
+}
+
 /// Whether the cursor of a commit counts: that of an epoch before the stream's is void, its sequence is not.
-pub(super) fn keeps_cursor(stream_epoch: u64, commit: &Commit) -> Result<bool> {
+fn keeps_cursor(stream_epoch: u64, commit: &Commit) -> Result<bool> {
     check_size("checkpoint", &commit.partition, &commit.state)?;
     if commit.epoch > stream_epoch {
         return Err(Error::config(
@@ -66,18 +78,16 @@ pub(super) fn keeps_cursor(stream_epoch: u64, commit: &Commit) -> Result<bool> {
 }
 
 /// Whether a commit may follow the (epoch, sequence) that stands.
-pub(super) fn goes_forward(known: (u64, u64), commit: &Commit) -> bool {
-    commit.epoch >= known.0 && commit.sequence >= known.1
-}
-
-/// The error of a commit that may not.
-pub(super) fn backwards(known: (u64, u64), commit: &Commit) -> Error {
-    Error::bug("checkpoint", "a partition's sequence or epoch goes backwards")
+pub(super) fn check_forward(known: (u64, u64), commit: &Commit) -> Result<()> {
+    if commit.epoch >= known.0 && commit.sequence >= known.1 {
+        return Ok(());
+    }
+    Err(Error::bug("checkpoint", "a partition's sequence or epoch goes backwards")
         .with_context("partition", &commit.partition)
         .with_context("epoch", commit.epoch)
         .with_context("sequence", commit.sequence)
         .with_context("known_epoch", known.0)
-        .with_context("known_sequence", known.1)
+        .with_context("known_sequence", known.1))
 }
 
 /// Whether a fold may follow the generation that stands.

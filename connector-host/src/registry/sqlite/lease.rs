@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connector_sdk::{Result, Timestamp, contract::Lease};
-use sqlx::{Sqlite, SqliteConnection};
+use sqlx::{SqlSafeStr, Sqlite, SqliteConnection};
 
 use super::{
     super::{
@@ -125,7 +125,7 @@ pub(super) async fn check(
 
 /// A statement whose first three parameters are the key of the lease's stream.
 pub(super) fn of_lease(
-    sql: &'static str,
+    sql: impl SqlSafeStr,
     lease: &Lease,
 ) -> sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments> {
     sqlx::query(sql)
@@ -150,6 +150,7 @@ async fn holder(db: &mut SqliteConnection, key: &StreamKey) -> Result<Option<Hol
     .await
     .map_err(fault(CLAIM))?;
     let Some((fence, owner_id, owner, expires_at)) = row else { return Ok(None) };
-    let held = owner.zip(expires_at).map(|(owner, at)| Held { owner, expires_at: Timestamp::from_millis(at) });
+    let held =
+        owner.zip(expires_at).map(|(owner, at)| Held { owner, expires_at: Timestamp::from_millis(at) });
     Ok(Some((nat(fence)?, owner_id, held)))
 }

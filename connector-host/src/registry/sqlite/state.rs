@@ -7,7 +7,7 @@ use connector_sdk::{
     contract::{Commit, Lease},
     state::PartitionState,
 };
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use super::{
     super::{Fold, StoredState, rules},
@@ -127,41 +127,54 @@ fn decode(state: Option<&str>, stream: &str, partition: Option<&str>) -> Result<
     state.map(|state| document(state, at)).transpose()
 }
 
+/// Partitions that one statement writes: a statement costs more than its rows.
+const ROWS: usize = 16;
+
 pub(super) async fn checkpoint(registry: &SqliteRegistry, lease: &Lease, commits: &[Commit]) -> Result<()> {
     let now = registry.clock.now().as_millis();
     let mut writer = registry.writer().await;
     let mut db = begin(&mut writer, CHECKPOINT).await?;
     let epoch = check(&mut db, lease, CHECKPOINT).await?.epoch;
-    for commit in commits {
-        let state = rules::keeps_cursor(epoch, commit)?.then(|| text(&commit.state)).transpose()?;
-        let written = of_lease(
-            "insert into connector_run_state \
-             (tenant, connection, stream, partition, epoch, generation, sequence, updated_at, state) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-             on conflict (tenant, connection, stream, partition) do update set \
-             epoch = excluded.epoch, generation = excluded.generation, sequence = excluded.sequence, \
-             updated_at = excluded.updated_at, state = excluded.state \
-             where excluded.epoch >= connector_run_state.epoch and excluded.sequence >= connector_run_state.sequence",
-            lease,
-        )
-        .bind(commit.partition.as_str())
-        .bind(int(commit.epoch)?)
-        .bind(int(commit.generation)?)
-        .bind(int(commit.sequence)?)
-        .bind(now)
-        .bind(state)
-        .execute(&mut *db)
-        .await
-        .map_err(fault(CHECKPOINT))?;
-        if written.rows_affected() == 0 {
-            let known = partition(&mut db, lease, &commit.partition, CHECKPOINT).await?;
-            return Err(rules::backwards(
-                known.map_or((0, 0), |known| (known.epoch, known.sequence)),
-                commit,
-            ));
+    for rows in rules::to_write(epoch, commits)?.chunks(ROWS) {
+        let mut statement = of_lease(AssertSqlSafe(upsert(rows.len())), lease).bind(now);
+        for (commit, cursor) in rows {
+            statement = statement
+                .bind(commit.partition.as_str())
+                .bind(int(commit.epoch)?)
+                .bind(int(commit.generation)?)
+                .bind(int(commit.sequence)?)
+                .bind(cursor.map(text).transpose()?);
         }
+        let written = statement.execute(&mut *db).await.map_err(fault(CHECKPOINT))?;
+        if written.rows_affected() == rows.len() as u64 {
+            continue;
+        }
+        for (commit, _) in rows {
+            if let Some(known) = partition(&mut db, lease, &commit.partition, CHECKPOINT).await? {
+                rules::check_forward((known.epoch, known.sequence), commit)?;
+            }
+        }
+        return Err(Error::bug(CHECKPOINT, "the registry has written fewer partitions than it was given"));
     }
     db.commit().await.map_err(fault(CHECKPOINT))
+}
+
+/// Writes so many partitions, except those that would go backwards. Prepared once for each number of rows.
+fn upsert(rows: usize) -> String {
+    let values = (0..rows).map(|row| {
+        let [id, epoch, generation, sequence, state] = std::array::from_fn(|column| 5 + row * 5 + column);
+        format!("($1, $2, $3, ${id}, ${epoch}, ${generation}, ${sequence}, $4, ${state})")
+    });
+    format!(
+        "insert into connector_run_state \
+         (tenant, connection, stream, partition, epoch, generation, sequence, updated_at, state) \
+         values {} \
+         on conflict (tenant, connection, stream, partition) do update set \
+         epoch = excluded.epoch, generation = excluded.generation, sequence = excluded.sequence, \
+         updated_at = excluded.updated_at, state = excluded.state \
+         where excluded.epoch >= connector_run_state.epoch and excluded.sequence >= connector_run_state.sequence",
+        values.collect::<Vec<_>>().join(", ")
+    )
 }
 
 pub(super) async fn fold(registry: &SqliteRegistry, lease: &Lease, fold: &Fold) -> Result<()> {

@@ -16,6 +16,8 @@ on_both!(
     of_many_runs_that_claim_at_once_one_wins,
     a_checkpoint_sets_every_partition,
     a_checkpoint_is_all_or_nothing,
+    a_checkpoint_of_many_partitions_writes_each,
+    of_two_commits_of_a_partition_the_later_stands,
     a_sequence_never_goes_backwards,
     a_state_may_advance_without_records,
     a_cursor_is_kept_to_the_letter,
@@ -157,6 +159,37 @@ async fn a_checkpoint_is_all_or_nothing(bench: Bench) {
     let before = bench.load("Contact").await;
     bench.registry.checkpoint(&lease, &[commit("a", 4), commit("new", 1), commit("b", 2)]).await.unwrap_err();
     assert_eq!(bench.load("Contact").await, before);
+}
+
+async fn a_checkpoint_of_many_partitions_writes_each(bench: Bench) {
+    let lease = bench.claim("Contact").await;
+    for (n, partitions) in [(1, 100), (2, 1), (3, 16), (4, 17), (5, 100)] {
+        let commits: Vec<_> =
+            (0..partitions).rev().map(|id| commit(&format!("{id:03}"), n * 1000 + id)).collect();
+        bench.registry.checkpoint(&lease, &commits).await.unwrap();
+        let state = bench.load("Contact").await;
+        assert_eq!(state.partitions.len(), 100);
+        for id in 0..partitions {
+            let known = &state.partitions[format!("{id:03}").as_str()];
+            assert_eq!((known.sequence, &known.state), (n * 1000 + id, &Some(cursor(n * 1000 + id))));
+        }
+    }
+    let before = bench.load("Contact").await;
+    let mut commits: Vec<_> = (0..100).map(|id| commit(&format!("{id:03}"), 9000 + id)).collect();
+    commits[50].sequence = 1;
+    let error = bench.registry.checkpoint(&lease, &commits).await.unwrap_err();
+    assert_eq!(context(&error, "partition").unwrap(), "050");
+    assert_eq!(context(&error, "known_sequence").unwrap(), "5050");
+    assert_eq!(bench.load("Contact").await, before);
+}
+
+async fn of_two_commits_of_a_partition_the_later_stands(bench: Bench) {
+    let lease = bench.claim("Contact").await;
+    bench.registry.checkpoint(&lease, &[commit("p", 1), commit("q", 1), commit("p", 2)]).await.unwrap();
+    let expected = [("p".into(), 0, 2, Some("2".into())), ("q".into(), 0, 1, Some("1".into()))];
+    assert_eq!(standing(&bench.load("Contact").await), expected);
+    let error = bench.registry.checkpoint(&lease, &[commit("p", 4), commit("p", 3)]).await.unwrap_err();
+    assert_eq!(context(&error, "known_sequence").unwrap(), "4");
 }
 
 async fn a_sequence_never_goes_backwards(bench: Bench) {
