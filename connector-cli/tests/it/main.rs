@@ -8,6 +8,7 @@
 
 mod crash;
 mod desk;
+mod full;
 mod known;
 mod mistakes;
 mod run;
