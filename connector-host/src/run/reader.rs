@@ -162,6 +162,11 @@ impl Reader {
             return Ok(());
         }
         let bytes = batch.memory();
+        // One batch may always wait for its state, however large: most sources send one after each page. Only
+        // what is small is held while waiting for memory, so that readers never starve each other.
+        if uncovered.held_bytes > 0 && uncovered.held_bytes + bytes > self.hold_limit {
+            self.spill(uncovered).await?;
+        }
         let share = self.budget.take(bytes).await;
         uncovered.tally.merge(Tally::of(&batch));
         uncovered.sums.add(&batch);
@@ -178,7 +183,7 @@ impl Reader {
         self.numbering.last_sequence += numbered.batch.len() as u64;
         uncovered.held.push((numbered, share));
         uncovered.held_bytes += bytes;
-        if uncovered.held_bytes > self.hold_limit { self.spill(uncovered).await } else { Ok(()) }
+        Ok(())
     }
 
     /// Sends what is held although no state covers it yet: the sink keeps it apart.

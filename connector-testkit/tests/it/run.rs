@@ -192,6 +192,15 @@ async fn d_10_an_unordered_partition_larger_than_memory_is_published_whole_or_no
 }
 
 #[tokio::test]
+async fn pages_that_are_covered_one_by_one_gather_in_one_commit_however_large_they_are() {
+    let mut world = World::with(Behaviour { padding: 20_000, ..Behaviour::of(200) });
+    world.options.look_ahead = 256 << 10;
+    assert_eq!(world.run().await.status, RunStatus::Succeeded);
+    world.assert_complete("p", 200);
+    assert_eq!(world.sink.commits("s"), 1, "few large files, not one for each page");
+}
+
+#[tokio::test]
 async fn many_unordered_partitions_do_not_starve_each_other_of_memory() {
     let mut world = World::new();
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
