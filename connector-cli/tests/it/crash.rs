@@ -97,15 +97,19 @@ fn assert_equals_truth(bronze: &Path, stream: &str, org: &FakeOrg) {
     let all = envelopes(bronze, stream);
     let mut numbers: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     let mut versions: BTreeMap<(String, String), u32> = BTreeMap::new();
-    let mut newest: BTreeMap<String, (String, Value)> = BTreeMap::new();
+    // The vendor's times have whole seconds: of two edits in one second, the one read later is newer.
+    let mut newest: BTreeMap<String, ((String, u64, u64), Value)> = BTreeMap::new();
     for envelope in &all {
         let text = |name: &str| envelope[name].as_str().unwrap_or_default().to_owned();
         numbers.entry(text("partition")).or_default().push(envelope["sequence"].as_u64().unwrap());
         let id = envelope["key"]["Id"].as_str().unwrap().to_owned();
-        *versions.entry((id.clone(), text("cursor"))).or_default() += 1;
+        // Two edits with one timestamp are two records (rule D-08), told apart by what they say.
+        *versions.entry((id.clone(), envelope["record"].to_string())).or_default() += 1;
+        let number = |name: &str| envelope[name].as_u64().unwrap_or_default();
+        let rank = (text("cursor"), number("extracted_at"), number("sequence"));
         let entry = newest.entry(id).or_default();
-        if text("cursor") >= entry.0 {
-            *entry = (text("cursor"), envelope["record"].clone());
+        if rank >= entry.0 {
+            *entry = (rank, envelope["record"].clone());
         }
     }
     for (partition, mut found) in numbers {
