@@ -74,6 +74,21 @@ impl StreamRun<'_> {
         }
     }
 
+    /// Marks that a full read of the current generation has begun.
+    pub(super) async fn begin_generation(&mut self) -> Result<()> {
+        let state =
+            self.job.registry.load(&self.lease.tenant, &self.lease.connection, &self.lease.stream).await?;
+        let begun = Commit {
+            partition: PARTITION.into(),
+            epoch: state.epoch,
+            generation: state.generation,
+            sequence: state.partitions.get(PARTITION).map_or(0, |known| known.sequence),
+            tally: Tally::default(),
+            state: State::encode(1, &Cursor { generation: state.generation, after: None })?,
+        };
+        self.job.registry.checkpoint(&self.lease, &[begun]).await
+    }
+
     async fn refuse_beyond_cap(&self, generation: &Generation) -> Result<()> {
         let Some(found) = generation.compare().await? else { return Ok(()) };
         let share = found.gone as f64 / found.before.max(1) as f64;
@@ -116,9 +131,17 @@ fn cursor(state: &StreamState) -> Result<Option<(Cursor, bool)>> {
     Ok(current.then(|| (cursor, standing.is_complete())))
 }
 
-/// Whether the current generation was seen whole, and its deletes concluded.
-pub(super) fn is_concluded(state: &StreamState) -> Result<bool> {
-    Ok(cursor(state)?.is_some_and(|(_, complete)| complete))
+/// Whether the current generation is a full read that has begun and is not concluded. Anything else (another
+/// mode came in between, a reset, a generation that is done) begins a new one.
+pub(super) fn is_in_progress(state: &StreamState) -> Result<bool> {
+    Ok(cursor(state)?.is_some_and(|(_, complete)| !complete))
+}
+
+/// The state as the connector may see it: without the host's own partition.
+pub(super) fn without_own(state: &StreamState) -> StreamState {
+    let mut shown = state.clone();
+    shown.partitions.remove(PARTITION);
+    shown
 }
 
 fn deletes(stream: &StreamId, keys: &[Vec<u8>]) -> Batch {

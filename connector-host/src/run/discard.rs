@@ -34,6 +34,18 @@ impl FieldWatch {
         (policy != DriftPolicy::Evolve && !known.is_empty()).then(|| Self { policy, known: Arc::new(known) })
     }
 
+    /// The schema changes in the middle of a read.
+    pub(super) fn refuse_if_frozen(&self) -> Result<()> {
+        if self.policy == DriftPolicy::Freeze {
+            return Err(Error::new(
+                Class::Schema,
+                "read",
+                "the schema has changed in the middle of a read, and it is frozen",
+            ));
+        }
+        Ok(())
+    }
+
     /// Applies the policy to a batch, which is rebuilt only if one of its records has an unknown field.
     pub(super) fn apply(&self, batch: &mut Batch) -> Result<Watched> {
         let unknown: Vec<Vec<Field>> = batch.iter().map(|record| self.unknown(record.record)).collect();

@@ -238,9 +238,12 @@ async fn read_streams(job: &Job, record: &RunRecord) -> Result<Vec<StreamReport>
     let names: Option<Vec<StreamId>> =
         job.streams.as_ref().map(|chosen| chosen.iter().map(|choice| choice.name.clone()).collect());
     let call = job.connector.discover(&job.cx, names.as_deref());
-    let catalog = timeout(&**job.cx.clock(), job.options.call, call)
-        .await
-        .map_err(|elapsed| Error::transient("discover", elapsed.to_string()))??;
+    let discovered = timeout(&**job.cx.clock(), job.options.call, call);
+    let catalog = tokio::select! {
+        biased;
+        () = job.cx.stop().cancelled() => return Ok(Vec::new()),
+        catalog = discovered => catalog.map_err(|elapsed| Error::transient("discover", elapsed.to_string()))??,
+    };
     let selected = select::select(&catalog, job.streams.as_deref())?;
     let mut reports: Vec<(usize, StreamReport)> = streams::iter(selected.into_iter().enumerate())
         .map(
@@ -268,6 +271,8 @@ fn conclude(job: &Job, report: &mut RunReport) {
     let all = |status| report.streams.iter().all(|stream| stream.status == status);
     report.status = if report.error.is_some() {
         RunStatus::Failed
+    } else if report.streams.is_empty() && job.cx.is_stopping() {
+        RunStatus::Stopped
     } else if all(RunStatus::Succeeded) {
         RunStatus::Succeeded
     } else if all(RunStatus::Failed) {

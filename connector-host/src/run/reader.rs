@@ -24,7 +24,7 @@ pub(super) enum Item {
     Spilled(Held),
     /// Records with the state that covers them: one item, so that a commit never comes between them.
     /// `spilled`: some were sent before, so the commit must follow at once.
-    Covered { batches: Vec<Held>, commit: Commit, sums: Sums, spilled: bool },
+    Covered { batches: Vec<Held>, letters: Vec<DeadLetter>, commit: Commit, sums: Sums, spilled: bool },
     /// A record that cannot go to Bronze.
     DeadLetter(DeadLetter),
     /// The schema has changed: sent before the first record of the new shape.
@@ -71,11 +71,17 @@ pub(super) struct Reader {
     pub(super) progress: Arc<dyn Progress>,
 }
 
+/// Dead letters of so many bytes do not wait for their state.
+const EARLY_LETTERS: usize = 32 << 20;
+
 /// What was read and is not covered yet.
 #[derive(Default)]
 struct Uncovered {
     held: Vec<Held>,
     held_bytes: usize,
+    /// Records for the dead letters: they wait for the state too, or a partition that fails buries them again.
+    letters: Vec<DeadLetter>,
+    letter_bytes: usize,
     /// Of all records since the last state, sent or held.
     tally: Tally,
     sums: Sums,
@@ -134,7 +140,10 @@ impl Reader {
                 }
                 Some(Message::State(state)) => self.take_state(uncovered, state).await?,
                 Some(Message::Schema(spec)) => {
-                    self.fingerprint = spec.fingerprint().into();
+                    match &self.watch {
+                        None => self.fingerprint = spec.fingerprint().into(),
+                        Some(watch) => watch.refuse_if_frozen()?,
+                    }
                     self.send(Item::Schema(spec)).await?;
                 }
                 Some(Message::Estimate(estimate)) => {
@@ -156,8 +165,8 @@ impl Reader {
     }
 
     async fn take_batch(&mut self, uncovered: &mut Uncovered, mut batch: Batch) -> Result<()> {
-        self.bury_oversized(&mut batch).await?;
-        self.watch_fields(&mut batch).await?;
+        self.bury_oversized(uncovered, &mut batch).await?;
+        self.watch_fields(uncovered, &mut batch).await?;
         if batch.is_empty() {
             return Ok(());
         }
@@ -208,7 +217,7 @@ impl Reader {
         if uncovered.spilled {
             self.spill(uncovered).await?;
         }
-        let Uncovered { held: mut batches, tally, sums, spilled, .. } = std::mem::take(uncovered);
+        let Uncovered { held: mut batches, letters, tally, sums, spilled, .. } = std::mem::take(uncovered);
         for (batch, _) in &mut batches {
             batch.covered = true;
         }
@@ -220,11 +229,11 @@ impl Reader {
             tally,
             state,
         };
-        self.send(Item::Covered { batches, commit, sums, spilled }).await
+        self.send(Item::Covered { batches, letters, commit, sums, spilled }).await
     }
 
     /// Rule D-19: what is too large goes to the dead letters, whole, and takes no number.
-    async fn bury_oversized(&mut self, batch: &mut Batch) -> Result<()> {
+    async fn bury_oversized(&mut self, uncovered: &mut Uncovered, batch: &mut Batch) -> Result<()> {
         let limit = self.max_record;
         if batch.page().len() <= limit {
             return Ok(());
@@ -239,33 +248,46 @@ impl Reader {
             false
         });
         for record in letters {
-            self.bury(format!("the record has {} bytes, the limit is {limit}", record.len()), record).await?;
+            self.bury(
+                uncovered,
+                format!("the record has {} bytes, the limit is {limit}", record.len()),
+                record,
+            )
+            .await?;
         }
         Ok(())
     }
 
     /// Rule D-18: fields that the accepted schema does not have, by the stream's policy.
-    async fn watch_fields(&mut self, batch: &mut Batch) -> Result<()> {
+    async fn watch_fields(&mut self, uncovered: &mut Uncovered, batch: &mut Batch) -> Result<()> {
         let Some(watch) = &self.watch else { return Ok(()) };
         let watched = watch.apply(batch)?;
         for (field, key) in watched.unknown {
             self.send(Item::Unknown { field, key }).await?;
         }
         for (reason, record) in watched.buried {
-            self.bury(reason, record).await?;
+            self.bury(uncovered, reason, record).await?;
         }
         Ok(())
     }
 
-    async fn bury(&self, reason: String, record: String) -> Result<()> {
-        let letter = DeadLetter {
+    async fn bury(&self, uncovered: &mut Uncovered, reason: String, record: String) -> Result<()> {
+        uncovered.letter_bytes += record.len();
+        uncovered.letters.push(DeadLetter {
             reason,
             class: Class::Schema,
             stream: self.stream().clone(),
             partition: self.request.partition.id.clone(),
             record,
-        };
-        self.send(Item::DeadLetter(letter)).await
+        });
+        // Memory is bounded first: letters that go early may be written again after a failure.
+        if uncovered.letter_bytes > EARLY_LETTERS {
+            uncovered.letter_bytes = 0;
+            for letter in std::mem::take(&mut uncovered.letters) {
+                self.send(Item::DeadLetter(letter)).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn send(&self, item: Item) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use connector_sdk::{Class, Error, Result, StreamSpec, contract::Lease};
+use connector_sdk::{Class, Error, Result, StreamSelection, StreamSpec, contract::Lease};
 
 use super::{DriftPolicy, Job, discard::FieldWatch, drift};
 use crate::{
@@ -38,53 +38,69 @@ impl SchemaWatch {
         FieldWatch::new(self.policy, self.accepted.as_ref()?)
     }
 
-    /// At the start of a run: what was known against what was discovered.
+    /// At the start of a run: what was known against what was discovered, as far as it is read.
     pub(super) async fn compare_with_known(
         &mut self,
         key: &StreamKey,
-        spec: &StreamSpec,
+        selection: &StreamSelection,
         report: &mut StreamReport,
     ) -> Result<()> {
+        let spec = &*selection.spec;
         let Some(known) = self.job.registry.schema(key).await? else { return self.accept(spec).await };
         self.version = known.version;
         let old: StreamSpec = serde_json::from_value(known.spec).map_err(|error| {
             Error::config("compare schema", "the schema in the registry cannot be decoded").with_source(error)
         })?;
         self.fingerprint = known.fingerprint.as_str().into();
+        self.accepted = Some(old.clone());
         if known.fingerprint == spec.fingerprint() {
-            self.accepted = Some(old);
             return Ok(());
         }
-        self.changed(&old, spec, report).await
-    }
-
-    /// The schema has changed from `old` to `new`. Only `evolve` accepts it; the others go on holding
-    /// records to the old one.
-    pub(super) async fn changed(
-        &mut self,
-        old: &StreamSpec,
-        new: &StreamSpec,
-        report: &mut StreamReport,
-    ) -> Result<()> {
-        let changes = drift::compare(old, new);
-        for change in &changes {
-            self.alert(&change.field, change.kind, change.detail.clone(), report).await?;
-        }
+        let changes = self.alert_changes(&old, spec, selection, report).await?;
         if self.policy == DriftPolicy::Evolve || changes.is_empty() {
-            return self.accept(new).await;
+            return self.accept(spec).await;
         }
-        self.accepted = Some(old.clone());
         if self.policy == DriftPolicy::Freeze {
-            let fields: Vec<&str> = changes.iter().map(|change| change.field.as_str()).collect();
             return Err(Error::new(
                 Class::Schema,
                 "compare schema",
                 "the schema has changed and the stream is frozen; accept it with `on_drift: evolve`, or select the old fields",
             )
             .with_context("stream", &self.lease.stream)
-            .with_context("fields", fields.join(", ")));
+            .with_context("fields", changes.join(", ")));
         }
+        // The other policies go on holding records to the schema they know.
         Ok(())
+    }
+
+    /// The connector says, in the middle of a read, that the schema is this from now on.
+    pub(super) async fn changed_in_band(
+        &mut self,
+        new: &StreamSpec,
+        selection: &StreamSelection,
+        report: &mut StreamReport,
+    ) -> Result<()> {
+        let old = self.accepted.clone().unwrap_or_else(|| (*selection.spec).clone());
+        self.alert_changes(&old, new, selection, report).await?;
+        if self.policy == DriftPolicy::Evolve { self.accept(new).await } else { Ok(()) }
+    }
+
+    /// Alerts of each change of a field that is read; answers their names.
+    async fn alert_changes(
+        &mut self,
+        old: &StreamSpec,
+        new: &StreamSpec,
+        selection: &StreamSelection,
+        report: &mut StreamReport,
+    ) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for change in drift::compare(old, new) {
+            if change.field.is_empty() || selection.reads(&change.field) {
+                self.alert(&change.field, change.kind, change.detail, report).await?;
+                names.push(change.field);
+            }
+        }
+        Ok(names)
     }
 
     /// A record has a field that the accepted schema does not have.

@@ -6,7 +6,7 @@ use connector_sdk::{
     Context, Error, Partition, PartitionId, Plan, ReadRequest, Result, State, StreamSelection, StreamState,
     SyncMode,
     clock::timeout,
-    contract::{Lease, Opening},
+    contract::{DeadLetter, Lease, Opening},
     record::EnvelopeHeader,
 };
 use tokio::{
@@ -36,6 +36,10 @@ const MAX_ROUNDS: u32 = 10_000;
 /// Runs one stream. What goes wrong is in the report.
 pub(super) async fn run_stream(job: &Job, selection: StreamSelection, policy: DriftPolicy) -> StreamReport {
     let mut report = StreamReport::new(selection.spec.name.clone());
+    if job.cx.is_stopping() {
+        report.status = RunStatus::Stopped;
+        return report;
+    }
     job.progress.started(&selection.spec.name);
     if let Err(error) = StreamRun::go(job, selection, policy, &mut report).await {
         report.status = RunStatus::Failed;
@@ -88,8 +92,9 @@ impl<'a> StreamRun<'a> {
         };
         keeper.stop().await;
         let closed = job.sink.close(&job.cx, &lease.stream).await;
-        job.registry.release(&lease).await?;
-        result.and(closed)
+        let released = job.registry.release(&lease).await;
+        // The first thing that went wrong is what a person has to know.
+        result.and(closed).and(released)
     }
 
     fn new(
@@ -121,7 +126,7 @@ impl<'a> StreamRun<'a> {
 
     /// What stands in Bronze against what the registry knows, after the sink has repaired itself.
     async fn reconcile(&mut self, key: &StreamKey, takeover: bool) -> Result<()> {
-        self.schema.compare_with_known(key, &self.selection.spec, self.report).await?;
+        self.schema.compare_with_known(key, &self.selection, self.report).await?;
         let state = self.load().await?;
         let opening = Opening {
             lease: self.lease.clone(),
@@ -135,10 +140,9 @@ impl<'a> StreamRun<'a> {
             tracing::info!(stream = %self.lease.stream, partitions = ahead.len(), "adopting what was committed before a crash");
             self.job.registry.checkpoint(&self.lease, &ahead).await?;
         }
-        if takeover {
-            let state = self.load().await?;
-            self.writer.acknowledge_again(&state).await;
-        }
+        // The last run may have died, or failed, between the checkpoint and the acknowledgement.
+        let state = self.load().await?;
+        self.writer.acknowledge_again(&state).await;
         Ok(())
     }
 
@@ -160,60 +164,88 @@ impl<'a> StreamRun<'a> {
     /// Plan, read, commit; again as long as the plan asks for it.
     async fn rounds(&mut self) -> Result<()> {
         for _ in 0..MAX_ROUNDS {
-            let (plan, state, first_since_reset) = self.plan().await?;
+            let Some((plan, state, first_since_reset)) = self.plan().await? else {
+                self.stopped();
+                return Ok(());
+            };
             let again = plan.again;
             let names: Vec<PartitionId> =
                 plan.partitions.iter().map(|partition| partition.id.clone()).collect();
+            let skipped = self.report.skipped.len();
             let clean = self.read_all(plan, &state, first_since_reset).await?;
-            if clean && self.selection.mode == SyncMode::Full {
-                let state = self.load().await?;
-                if are_complete(&state, &names) {
-                    self.conclude_deletes(&state).await?;
-                }
-            }
             if self.cx.is_stopping() {
-                self.report.status = RunStatus::Stopped;
+                self.stopped();
                 return Ok(());
             }
-            if !clean || !again {
+            // What was skipped is not complete, so another plan would only find it again; and what was not
+            // seen shows no deletes.
+            let whole = clean && self.report.skipped.len() == skipped;
+            if !whole || !again {
+                let state = self.load().await?;
+                if whole && self.selection.mode == SyncMode::Full && are_complete(&state, &names) {
+                    self.conclude_deletes(&state).await?;
+                }
                 return Ok(());
             }
         }
         Err(Error::bug("plan", "the connector asks for plan after plan without an end"))
     }
 
-    /// Asks the connector what to read, and makes the answer durable before anything is read.
-    async fn plan(&mut self) -> Result<(Plan, StreamState, bool)> {
+    /// The stop has been asked for; a failure that came before it is not forgotten.
+    fn stopped(&mut self) {
+        if self.report.status == RunStatus::Succeeded {
+            self.report.status = RunStatus::Stopped;
+        }
+    }
+
+    /// Asks the connector what to read, and makes the answer durable before anything is read. None when the
+    /// run is asked to stop.
+    async fn plan(&mut self) -> Result<Option<(Plan, StreamState, bool)>> {
         let state = self.load().await?;
         let first_since_reset = state.epoch > 0 && state.state.is_none();
-        let call = self.job.connector.partitions(&self.cx, &self.selection, &state);
-        let plan = timeout(&**self.cx.clock(), self.job.options.call, call)
-            .await
-            .map_err(|elapsed| Error::transient("plan", elapsed.to_string()))??;
+        let shown = deletes::without_own(&state);
+        let call = self.job.connector.partitions(&self.cx, &self.selection, &shown);
+        let planned = timeout(&**self.cx.clock(), self.job.options.call, call);
+        let stop = self.cx.stop().clone();
+        let plan = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(None),
+            planned = planned => planned.map_err(|elapsed| Error::transient("plan", elapsed.to_string()))??,
+        };
         plan.partitions.iter().try_for_each(|partition| deletes::refuse_reserved(&partition.id))?;
         let full = self.selection.mode == SyncMode::Full;
         let names: Vec<PartitionId> = plan.partitions.iter().map(|partition| partition.id.clone()).collect();
-        if full && state.generation > 0 && are_complete(&state, &names) {
+        let mut in_progress = full && deletes::is_in_progress(&state)?;
+        if in_progress
+            && !plan.again
+            && plan.skipped.is_empty()
+            && !names.is_empty()
+            && are_complete(&state, &names)
+        {
             // The run before read everything and died before it had concluded the deletes.
             self.note_keys(state.generation);
             self.conclude_deletes(&state).await?;
+            in_progress = false;
         }
-        let state = self.load().await?;
-        let restart = full && (state.generation == 0 || deletes::is_concluded(&state)?);
+        let restart = full && !in_progress;
         if restart || plan.state.is_some() || !plan.folded.is_empty() {
             let fold = Fold {
                 state: plan.state.clone(),
                 forget: plan.folded.clone(),
-                generation: state.generation + 1,
+                // A full read that goes on stays the read it is, whatever the connector keeps beside it.
+                generation: state.generation + u64::from(restart || !full),
                 restart,
             };
             self.job.registry.fold(&self.lease, &fold).await?;
+        }
+        if restart {
+            self.begin_generation().await?;
         }
         let state = self.load().await?;
         if full {
             self.note_keys(state.generation);
         }
-        Ok((plan, state, first_since_reset))
+        Ok(Some((plan, state, first_since_reset)))
     }
 
     /// From now on the keys of what is emitted are noted, if deletes are to be concluded from them.
@@ -328,7 +360,10 @@ impl<'a> StreamRun<'a> {
                 self.writer.emit(batch).await?;
                 drop(share);
             }
-            Item::Covered { batches, commit, sums, spilled } => {
+            Item::Covered { batches, letters, commit, sums, spilled } => {
+                for letter in letters {
+                    self.bury(letter).await?;
+                }
                 for (batch, share) in batches {
                     self.writer.emit(batch).await?;
                     drop(share);
@@ -340,21 +375,8 @@ impl<'a> StreamRun<'a> {
                     self.writer.commit(self.report).await?;
                 }
             }
-            Item::DeadLetter(letter) => {
-                self.job.sink.dead_letter(&self.cx, &self.lease.stream, letter).await?;
-                self.writer.emitted.dead_letters += 1;
-                let letters = self.report.dead_letters + self.writer.emitted.dead_letters;
-                if letters > self.job.options.max_dead_letters {
-                    return Err(Error::new(
-                        connector_sdk::Class::Schema,
-                        "read",
-                        "too many records went to the dead letters; the stream is stopped",
-                    )
-                    .with_context("dead_letters", letters)
-                    .with_context("limit", self.job.options.max_dead_letters));
-                }
-            }
-            Item::Schema(spec) => self.schema.changed(&self.selection.spec, &spec, self.report).await?,
+            Item::DeadLetter(letter) => self.bury(letter).await?,
+            Item::Schema(spec) => self.schema.changed_in_band(&spec, &self.selection, self.report).await?,
             Item::Unknown { field, key } => self.schema.unknown(field, key, self.report).await?,
             Item::End { partition, outcome, spilled } => {
                 running.retain(|(id, _)| *id != partition);
@@ -365,6 +387,22 @@ impl<'a> StreamRun<'a> {
             }
         }
         Ok(true)
+    }
+
+    async fn bury(&mut self, letter: DeadLetter) -> Result<()> {
+        self.job.sink.dead_letter(&self.cx, &self.lease.stream, letter).await?;
+        self.writer.emitted.dead_letters += 1;
+        let letters = self.report.dead_letters + self.writer.emitted.dead_letters;
+        if letters <= self.job.options.max_dead_letters {
+            return Ok(());
+        }
+        Err(Error::new(
+            connector_sdk::Class::Schema,
+            "read",
+            "too many records went to the dead letters; the stream is stopped",
+        )
+        .with_context("dead_letters", letters)
+        .with_context("limit", self.job.options.max_dead_letters))
     }
 
     fn ended(&mut self, partition: PartitionId, outcome: Outcome) -> bool {

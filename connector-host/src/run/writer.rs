@@ -45,6 +45,9 @@ impl Writer {
         self.pending_bytes += batch.batch.page().len() as u64;
         if let Some(generation) = &mut self.generation {
             generation.note(&batch);
+            if generation.is_full() {
+                generation.flush().await?;
+            }
         }
         self.sink.emit(&self.cx, batch).await
     }
@@ -118,6 +121,9 @@ impl Writer {
 
     /// An acknowledgement that fails is repeated by the next run; the data is safe either way.
     async fn acknowledge(&self, partition: PartitionId, previous: Option<State>, state: State) {
+        if partition.as_str() == super::deletes::PARTITION {
+            return;
+        }
         let done = Acknowledged { stream: self.lease.stream.clone(), partition, previous, state };
         let call = self.connector.acknowledge(&self.cx, &done);
         let failed: Option<Error> = match timeout(&**self.cx.clock(), self.options.call, call).await {

@@ -256,6 +256,85 @@ async fn d_14_what_a_full_read_lacks_is_concluded_to_be_deleted_up_to_a_cap() {
 }
 
 #[tokio::test]
+async fn d_14_a_mode_that_came_in_between_or_a_reset_begins_a_new_full_read_and_deletes_nothing() {
+    let work = tempfile::tempdir().unwrap();
+    let mut world = World::with(Behaviour::of(100));
+    world.options.work = Some(work.path().to_owned());
+    let modes = [SyncMode::Full, SyncMode::Incremental, SyncMode::Full, SyncMode::Full];
+    for mode in modes {
+        world.streams = Some(vec![StreamChoice { mode: Some(mode), ..choice() }]);
+        let report = world.run().await;
+        assert_eq!(
+            (report.status, report.streams[0].deletes),
+            (RunStatus::Succeeded, 0),
+            "{:?}",
+            report.error
+        );
+    }
+    let claim = world.registry.claim(&world.key(), "test", Duration::from_secs(30)).await.unwrap();
+    world.registry.reset(&claim.lease).await.unwrap();
+    world.registry.release(&claim.lease).await.unwrap();
+    // Seen by the read after the reset, gone before the next one.
+    world.source.change("s", "p", |partition| partition.records = 0..105);
+    assert_eq!(world.run().await.streams[0].deletes, 0);
+    world.source.change("s", "p", |partition| partition.records = 0..100);
+    assert_eq!(world.run().await.streams[0].deletes, 5);
+}
+
+#[tokio::test]
+async fn d_14_what_was_skipped_was_not_seen_and_is_not_concluded_to_be_deleted() {
+    let work = tempfile::tempdir().unwrap();
+    let mut world = World::with(Behaviour::of(50));
+    world.source.set("s", "q", Behaviour { records: 100..110, ..Behaviour::of(0) });
+    world.streams = Some(vec![StreamChoice { mode: Some(SyncMode::Full), ..choice() }]);
+    world.options.work = Some(work.path().to_owned());
+    world.run().await;
+    world.source.change("s", "q", |partition| partition.forbidden = true);
+    let report = world.run().await;
+    assert_eq!((report.status, report.streams[0].deletes), (RunStatus::Succeeded, 0));
+}
+
+#[tokio::test]
+async fn d_17_a_stop_does_not_hide_that_a_partition_failed_and_starts_no_other_stream() {
+    let mut world = World::with(Behaviour { stall_after: Some(1), ..Behaviour::of(100) });
+    world.source.set("s", "q", Behaviour { fail_after: Some(0), ..Behaviour::of(100) });
+    world.source.set("t", "p", Behaviour::of(10));
+    world.options.streams = 1;
+    let job = world.job();
+    let stop = job.cx.stop().clone();
+    let running = tokio::spawn(run::run(job));
+    until(|| world.source.pages_read() == 1).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    let report = bounded(running).await.unwrap();
+    assert_eq!(report.streams[0].status, RunStatus::Incomplete);
+    assert_eq!(report.streams[1].status, RunStatus::Stopped);
+    assert_eq!(report.status, RunStatus::Incomplete);
+    assert!(world.sink.records("t").is_empty());
+}
+
+#[tokio::test]
+async fn d_19_a_partition_that_fails_does_not_bury_its_records_twice() {
+    let mut world = World::with(Behaviour { padding: 500, page: 1, fail_after: Some(3), ..Behaviour::of(5) });
+    world.source.change("s", "p", |partition| partition.state_every_page = false);
+    world.options.max_record = 400;
+    world.run().await;
+    assert_eq!(world.run().await.status, RunStatus::Succeeded);
+    assert_eq!(world.sink.dead_letters("s").len(), 5);
+}
+
+#[tokio::test]
+async fn an_acknowledgement_is_repeated_after_a_clean_end_too() {
+    let world = World::with(Behaviour::of(20));
+    world.run().await;
+    let before = world.source.acknowledged().len();
+    world.run().await;
+    assert_eq!(world.source.acknowledged()[before..], [("s".into(), "p".into(), 20)]);
+}
+
+#[tokio::test]
 async fn reading_one_after_the_other_and_all_at_once_gives_the_same() {
     let mut results = Vec::new();
     for at_once in [1, 7] {

@@ -29,7 +29,11 @@ pub(super) struct Generation {
     fence: u64,
     files: u64,
     noted: BTreeSet<Vec<u8>>,
+    noted_bytes: usize,
 }
+
+/// Keys are kept in memory up to this size, then written, whether or not a commit covers them.
+const NOTED_BYTES: usize = 8 << 20;
 
 /// What two generations say.
 #[derive(Debug)]
@@ -43,12 +47,28 @@ pub(super) struct Comparison {
 impl Generation {
     /// The keys of generation `number` of a stream, below the host's work folder.
     pub(super) fn new(work: &Path, stream: &StreamId, number: u64, fence: u64) -> Self {
-        Self { folder: work.join(encode(stream.as_str())), number, fence, files: 0, noted: BTreeSet::new() }
+        Self {
+            folder: work.join(encode(stream.as_str())),
+            number,
+            fence,
+            files: 0,
+            noted: BTreeSet::new(),
+            noted_bytes: 0,
+        }
     }
 
     /// Notes the keys of a batch.
     pub(super) fn note(&mut self, batch: &SequencedBatch) {
-        self.noted.extend(batch.batch.iter().filter_map(|record| record.key).map(<[u8]>::to_vec));
+        for key in batch.batch.iter().filter_map(|record| record.key) {
+            // A key costs about this much beside its bytes.
+            self.noted_bytes += key.len() + 48;
+            self.noted.insert(key.to_vec());
+        }
+    }
+
+    /// Whether so much was noted that it should be written (rule D-20).
+    pub(super) fn is_full(&self) -> bool {
+        self.noted_bytes >= NOTED_BYTES
     }
 
     /// Makes durable what was noted. Call it before the commit that covers it.
@@ -57,6 +77,7 @@ impl Generation {
             return Ok(());
         }
         let noted = std::mem::take(&mut self.noted);
+        self.noted_bytes = 0;
         let path = self.parts().join(format!("{:020}-{:010}.keys", self.fence, self.files));
         self.files += 1;
         blocking(move || keys::write(&path, noted.into_iter().map(Ok)).map(drop)).await
