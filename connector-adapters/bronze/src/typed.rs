@@ -119,6 +119,12 @@ impl TypedSchema {
     pub(crate) fn fields(&self) -> &Fields {
         &self.fields
     }
+
+    /// The names of the fields that hold text.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        let texts = self.fields.iter().filter(|field| *field.data_type() == DataType::Utf8);
+        texts.map(|field| field.name().as_str())
+    }
 }
 
 /// Builds `data` for one batch after the other.

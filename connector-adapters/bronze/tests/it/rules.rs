@@ -233,7 +233,7 @@ async fn states_come_back_from_the_log_as_they_were_committed() {
     emit(&bronze, &p).await;
     let wanted =
         Commit { epoch: 4, generation: 9, state: state(2).covering(2).completing(), ..commit(&[&p]) };
-    commit_all(&bronze, &[wanted.clone()]).await.unwrap();
+    commit_all(&bronze, std::slice::from_ref(&wanted)).await.unwrap();
     let found = bronze.open(&context(), opening(2)).await.unwrap();
     assert_eq!(found, [wanted]);
     assert!(found[0].state.is_complete());
