@@ -25,7 +25,7 @@ pub(crate) fn disk(operation: &'static str, path: &Path, error: io::Error) -> Er
             (Class::Transient, format!("the disk did not do it this time: {error}"))
         }
         // EMFILE and ENFILE have no kind of their own; 24 and 23 on every Unix.
-        _ if matches!(error.raw_os_error(), Some(23 | 24)) => {
+        _ if cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24)) => {
             (Class::Transient, format!("too many open files; raise the limit of the process: {error}"))
         }
         _ => {

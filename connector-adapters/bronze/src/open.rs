@@ -1,6 +1,6 @@
 //! Opening a stream: step 2 of delivery. Finishes or undoes what a crash left half done (D-02, D-21, D-22).
 
-use std::{collections::HashSet, io, path::Path, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 use connector_sdk::{
     Error, Result, Timestamp,
@@ -33,14 +33,14 @@ pub(crate) fn open(
     for dir in [dir.commits(), dir.pending()] {
         disk.create_dirs(&dir).map_err(|error| fault::disk("open stream", &dir, error))?;
     }
-    // In this order: what is listed here and not in the log that is read afterwards was never committed.
+    // Listed before the log is read: what is in this list and is still pending when the log has been rolled
+    // forward was never committed.
     let listed = pending(&*disk, &dir)?;
     let (log, contents) = Log::open(disk, dir, &lease, header.run_id.clone(), takeover, at)?;
     let typed = (config.typed && config.format == Format::Parquet).then(|| TypedSchema::of(&spec)).flatten();
     let mut writer = StreamWriter::new(log, header, config.format, typed.map(Arc::new));
     writer.roll_forward(&contents.files)?;
-    let committed: HashSet<&str> = contents.files.iter().map(|file| file.pending.as_str()).collect();
-    clean(&writer.log, listed.iter().filter(|name| !committed.contains(name.as_str())))?;
+    clean(&writer.log, &listed)?;
     if let Err(error) = writer.log.sweep().and_then(|()| writer.log.fold_when_due()) {
         tracing::warn!(stream = %lease.stream, %error, "the commit log could not be folded; it is tried again");
     }
@@ -60,7 +60,7 @@ fn pending(disk: &dyn Disk, dir: &StreamDir) -> Result<Vec<String>> {
 
 /// Removes what earlier owners left behind uncommitted, and our own earlier selves; nothing that does not
 /// bear one of our names. A paused owner may still be writing one of these files: it cannot commit it any more.
-fn clean<'a>(log: &Log, pending: impl Iterator<Item = &'a String>) -> Result<()> {
+fn clean(log: &Log, pending: &[String]) -> Result<()> {
     let mut removed = 0u64;
     for name in pending {
         if PendingName::parse(name).is_some_and(|parsed| parsed.fence <= log.fence()) {

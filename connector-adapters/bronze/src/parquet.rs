@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// A row group is written when it has so many bytes, compressed: it waits in memory until then.
-const ROW_GROUP_BYTES: usize = 32 << 20;
+const ROW_GROUP_BYTES: usize = 48 << 20;
 
 /// A page, uncompressed. Below 128 KiB zstd's tables and the page itself stay in the processor's cache, and
 /// the allocator takes the same memory again and again: a sixth less time than pages of 1 MiB, for files
@@ -85,7 +85,9 @@ impl ParquetEncoder {
             fields.push(Field::new("data", DataType::Struct(typed.fields().clone()), true));
         }
         let schema = Arc::new(Schema::new(fields));
-        let options = ArrowWriterOptions::new().with_properties(properties(typed.as_deref())?).with_skip_arrow_metadata(true);
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties(typed.as_deref())?)
+            .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(output, schema.clone(), options)?;
         Ok(Self {
             header,
