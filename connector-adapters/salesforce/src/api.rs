@@ -6,7 +6,7 @@ use connector_sdk::{
     Class, Context, Delivery, Error, Result,
     http::{HttpClient, Request, Response},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -23,6 +23,21 @@ const LONGEST_REQUEST: usize = 16_384;
 const HEADER_ALLOWANCE: usize = 1_024;
 /// A user has ten cursors, and one more drops the oldest (help article 000004410). Two are left to others.
 const OPEN_CURSORS: usize = 8;
+
+/// What a version has, as far as it is used.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Resources {
+    /// `https://login.salesforce.com/id/{organization}/{user}`
+    pub(crate) identity: Option<String>,
+}
+
+/// Whose session it is, as far as it is used.
+#[derive(Debug, Deserialize)]
+pub(crate) struct UserInfo {
+    pub(crate) preferred_username: Option<String>,
+    pub(crate) user_id: Option<String>,
+    pub(crate) organization_id: Option<String>,
+}
 
 /// The REST API of one org.
 #[derive(Debug)]
@@ -67,7 +82,7 @@ impl Api {
     }
 
     /// `GET /services/data/vNN.0`: what this version has. The cheapest call that needs a session.
-    pub(crate) async fn resources(&self, cx: &Context) -> Result<serde_json::Value> {
+    pub(crate) async fn resources(&self, cx: &Context) -> Result<Resources> {
         decode(
             &self.send(cx, Request::get("authenticate", self.settings.api_version.path())).await?,
             "authenticate",
@@ -75,7 +90,7 @@ impl Api {
     }
 
     /// `GET /services/oauth2/userinfo`: whose session it is.
-    pub(crate) async fn userinfo(&self, cx: &Context) -> Result<serde_json::Value> {
+    pub(crate) async fn userinfo(&self, cx: &Context) -> Result<UserInfo> {
         decode(
             &self.send(cx, Request::get("authenticate", "/services/oauth2/userinfo")).await?,
             "authenticate",
@@ -155,4 +170,18 @@ fn decode<T: DeserializeOwned>(response: &Response, operation: &'static str) -> 
         };
         Error::new(class, operation, what).with_delivery(Delivery::Answered).with_source(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_who_is_signed_in_only_the_fields_in_use_are_kept() {
+        let resources: Resources = serde_json::from_str(r#"{"query": "/q", "more": [{"a": 1}]}"#).unwrap();
+        assert_eq!(resources.identity, None);
+        let who: UserInfo =
+            serde_json::from_str(r#"{"user_id": "005", "organization_id": null, "photos": {}}"#).unwrap();
+        assert_eq!((who.user_id.as_deref(), who.organization_id), (Some("005"), None));
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_sdk::{
-    Context, Result,
+    Context, Error, Result,
     auth::{self, StaticToken, Token, TokenEndpoint, TokenSource},
     http::HeaderMap,
 };
@@ -53,25 +53,57 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
             Arc::new(StaticToken::new(auth.access_token.clone()).with_base_url(my_domain(settings)?.clone()))
         }
     };
-    Ok(Arc::new(Advised(source)))
+    // The other ways sign in at this very host, or name no other.
+    let expected = match auth {
+        Auth::RefreshToken(_) | Auth::JwtBearer(_) => settings.instance_url.clone(),
+        Auth::ClientCredentials(_) | Auth::Session(_) => None,
+    };
+    Ok(Arc::new(Advised { source, expected }))
 }
 
-/// A source whose refusals say, in this vendor's terms, what to do.
+/// A source whose refusals say, in this vendor's terms, what to do, and whose tokens are of the org that is
+/// configured.
 #[derive(Debug)]
-struct Advised(Arc<dyn TokenSource>);
+struct Advised {
+    source: Arc<dyn TokenSource>,
+    expected: Option<Url>,
+}
+
+impl Advised {
+    /// A token of another org would read that org into this one's tables.
+    fn check(&self, token: Token) -> Result<Token> {
+        match (&self.expected, token.base_url()) {
+            (Some(expected), Some(found)) if expected.origin() != found.origin() => {
+                Err(another_org(expected, found))
+            }
+            _ => Ok(token),
+        }
+    }
+}
+
+fn another_org(expected: &Url, found: &Url) -> Error {
+    let [expected, found] = [expected, found].map(|url| url.origin().ascii_serialization());
+    Error::config(
+        "token",
+        format!(
+            "`{INSTANCE_URL}` is {expected}, but the credentials sign in to {found}: correct the one or the other"
+        ),
+    )
+    .with_context("field", INSTANCE_URL)
+}
 
 #[async_trait]
 impl TokenSource for Advised {
     async fn token(&self, cx: &Context) -> Result<Token> {
-        self.0.token(cx).await.map_err(fault::signing_in)
+        self.source.token(cx).await.map_err(fault::signing_in).and_then(|token| self.check(token))
     }
 
     async fn renew(&self, cx: &Context, refused: &Token) -> Result<Token> {
-        self.0.renew(cx, refused).await.map_err(fault::signing_in)
+        self.source.renew(cx, refused).await.map_err(fault::signing_in).and_then(|token| self.check(token))
     }
 
     fn apply(&self, token: &Token, headers: &mut HeaderMap, url: &mut Url) -> Result<()> {
-        self.0.apply(token, headers, url)
+        self.source.apply(token, headers, url)
     }
 }
 

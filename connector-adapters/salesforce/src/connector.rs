@@ -72,16 +72,13 @@ impl Authenticate for Salesforce {
             }
             resources => resources?,
         };
-        // `https://login.salesforce.com/id/{organization}/{user}`
-        if let Some((rest, user)) = resources["identity"].as_str().and_then(|url| url.rsplit_once('/')) {
+        if let Some((rest, user)) = resources.identity.as_deref().and_then(|url| url.rsplit_once('/')) {
             let account = rest.rsplit('/').next().unwrap_or_default();
             return Ok(Identity::new(user).with_account(account));
         }
         let who = self.api.userinfo(cx).await?;
-        let text = |name: &str| who[name].as_str().map(str::to_owned);
-        let identity =
-            Identity::new(text("preferred_username").or_else(|| text("user_id")).unwrap_or_default());
-        Ok(match text("organization_id") {
+        let identity = Identity::new(who.preferred_username.or(who.user_id).unwrap_or_default());
+        Ok(match who.organization_id {
             Some(account) => identity.with_account(account),
             None => identity,
         })

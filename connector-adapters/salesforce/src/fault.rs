@@ -181,15 +181,23 @@ enum Body {
     Item(Item),
 }
 
+/// The longest error body that is looked into, in bytes: reading it takes a few times its size.
+const LONGEST_BODY: usize = 64 * 1_024;
+/// The longest code that is taken for one, in bytes.
+const LONGEST_CODE: usize = 80;
+
 impl Said {
     fn read(body: &[u8]) -> Self {
+        if body.len() > LONGEST_BODY {
+            return Self::default();
+        }
         let item = match serde_json::from_slice(body) {
             Ok(Body::Items(items)) => items.into_iter().next(),
             Ok(Body::Item(item)) => Some(item),
             Err(_) => None,
         };
         item.map_or_else(Self::default, |item| Self {
-            code: item.code.unwrap_or_default(),
+            code: item.code.filter(|code| is_code(code)).unwrap_or_default(),
             message: item.message.unwrap_or_default(),
         })
     }
@@ -197,7 +205,8 @@ impl Said {
     /// The message as one short line: a message about a query quotes it over several.
     fn line(&self) -> String {
         const LONGEST: usize = 300;
-        let mut line = self.message.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut line = self.message.replace(char::is_control, " ");
+        line = line.split_whitespace().collect::<Vec<_>>().join(" ");
         if let Some((end, _)) = line.char_indices().nth(LONGEST) {
             line.truncate(end);
             line.push('…');
@@ -209,6 +218,12 @@ impl Said {
     fn mentions(&self, text: &str) -> bool {
         text.is_empty() || self.message.to_lowercase().contains(text)
     }
+}
+
+/// Codes go into errors as they are, so one that is no name is none.
+fn is_code(code: &str) -> bool {
+    (1..=LONGEST_CODE).contains(&code.len())
+        && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.: -".contains(&byte))
 }
 
 impl rules::Rule {

@@ -27,6 +27,8 @@ use crate::{
 
 /// How often a page that arrives broken is asked for.
 const PAGE_ATTEMPTS: u32 = 3;
+/// After so many pages without a row, one after the other, no row is waited for any more.
+const EMPTY_PAGES: u32 = 1_000;
 
 /// Where pages come from, whatever the query.
 #[derive(Debug, Clone)]
@@ -61,6 +63,7 @@ impl Source {
             hasher: RandomState::new(),
             promised: None,
             received: 0,
+            empty: 0,
             number: 0,
             cursor: None,
         }
@@ -95,6 +98,8 @@ pub(crate) struct Pages {
     hasher: RandomState,
     promised: Option<u64>,
     received: u64,
+    /// Pages without a row since the last one that had some.
+    empty: u32,
     number: u64,
     cursor: Option<OwnedSemaphorePermit>,
 }
@@ -132,7 +137,7 @@ impl Pages {
     ///
     /// # Errors
     /// As the vendor answers. Transient when the pages held another number of rows than the first one
-    /// promised; Permanent when they lead in a circle, or elsewhere (rule D-11).
+    /// promised; Permanent when they lead in a circle, or elsewhere, or go on without rows (rule D-11).
     pub(crate) async fn next(&mut self) -> Result<Option<Answered>> {
         let Some(ask) = self.next.clone() else { return self.check_count().map(|()| None) };
         if self.cursor.is_none() {
@@ -144,7 +149,16 @@ impl Pages {
         self.received += page.batch.len() as u64;
         let found = page.number(field::TOTAL_SIZE).filter(|_| self.promised.is_none());
         self.promised = self.promised.or(found);
+        if self.promised.is_some_and(|promised| self.received > promised) {
+            // More pages would not make them fewer.
+            self.check_count()?;
+        }
+        self.empty = if page.batch.is_empty() { self.empty + 1 } else { 0 };
         self.next = self.following(&page)?;
+        if self.next.is_some() && self.empty >= EMPTY_PAGES {
+            let message = "the query goes on and on without rows";
+            return Err(self.source.wrong(Class::Permanent, message).with_context("empty_pages", self.empty));
+        }
         if self.next.is_none() {
             self.cursor = None;
         }

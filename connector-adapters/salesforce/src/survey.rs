@@ -1,6 +1,6 @@
 //! What has to be asked before a read can be planned: the vendor's clock, the oldest row, how many.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use connector_sdk::{
     Class, Context, Delivery, Error, Partition, Plan, Result, StreamSelection, StreamState, SyncMode,
@@ -19,6 +19,9 @@ use crate::{
 
 /// The partition of a read that has but one.
 const ALL: &str = "all";
+/// How far the vendor's clock may be ahead of ours. What a plan reaches is never taken back: one that is made
+/// by a clock of the far future would leave nothing to read for good.
+const MOST_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What to read now.
 pub(crate) async fn plan(
@@ -48,6 +51,7 @@ pub(crate) async fn count(api: &Arc<Api>, cx: &Context, stream: &StreamSelection
 }
 
 struct Survey {
+    cx: Context,
     selection: Selection,
     source: Source,
     reach: Reach,
@@ -71,7 +75,7 @@ impl Survey {
             since: stream.since,
             until: stream.until,
         };
-        Ok(Self { selection, source, reach })
+        Ok(Self { cx: cx.clone(), selection, source, reach })
     }
 
     async fn plan(&self, state: &StreamState) -> Result<Plan> {
@@ -131,7 +135,7 @@ impl Survey {
             Error::new(Class::Schema, "query", "the answer to COUNT() has no `totalSize`")
                 .with_delivery(Delivery::Answered)
         })?;
-        Ok((rows, vendor_clock(answered.and_then(|answered| answered.date))?))
+        Ok((rows, self.vendor_clock(answered.and_then(|answered| answered.date))?))
     }
 
     /// The first row. Pages may be empty before it.
@@ -142,19 +146,32 @@ impl Survey {
             // The first answer's: what was visible then is known, what came later is not.
             now = now.or(answered.date);
             if let Some(record) = answered.page.batch.get(0) {
-                return Ok(Found { first: record.source_timestamp, now: vendor_clock(now)? });
+                return Ok(Found { first: record.source_timestamp, now: self.vendor_clock(now)? });
             }
         }
-        Ok(Found { first: None, now: vendor_clock(now)? })
+        Ok(Found { first: None, now: self.vendor_clock(now)? })
+    }
+
+    fn vendor_clock(&self, date: Option<Timestamp>) -> Result<Timestamp> {
+        vendor_clock(date, self.cx.clock().now())
     }
 }
 
 /// The vendor's clock is the only one that tells what has been seen (rule D-09).
-fn vendor_clock(date: Option<Timestamp>) -> Result<Timestamp> {
-    date.ok_or_else(|| {
-        Error::permanent("query", "the answer has no Date header; a proxy on the way must not drop it")
-            .with_delivery(Delivery::Answered)
-    })
+///
+/// It is refused when it is far ahead of ours; behind, it holds nothing back that a later run does not read.
+fn vendor_clock(date: Option<Timestamp>, ours: Timestamp) -> Result<Timestamp> {
+    let wrong = |message: String| Error::permanent("query", message).with_delivery(Delivery::Answered);
+    let date = date.ok_or_else(|| {
+        wrong("the answer has no Date header; a proxy on the way must not drop it".to_owned())
+    })?;
+    if date.saturating_since(ours) > MOST_AHEAD {
+        return Err(wrong(format!(
+            "the answer's Date header says {date}, more than 24 h ahead of this machine's clock, {ours}: \
+             one of the two clocks is wrong"
+        )));
+    }
+    Ok(date)
 }
 
 /// Some objects cannot be counted, and some counts take too long: they are read all the same.
@@ -176,7 +193,22 @@ mod tests {
 
     #[test]
     fn d_09_without_the_vendors_clock_nothing_is_planned() {
-        assert!(vendor_clock(None).unwrap_err().message().contains("Date"));
-        assert!(vendor_clock(Some(Timestamp::from_millis(0))).is_ok());
+        let ours = Timestamp::from_millis(0);
+        assert!(vendor_clock(None, ours).unwrap_err().message().contains("Date"));
+        assert!(vendor_clock(Some(ours), ours).is_ok());
+    }
+
+    #[test]
+    fn a_vendors_clock_more_than_a_day_ahead_of_ours_is_refused_and_one_behind_is_not() {
+        let ours: Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
+        assert!(vendor_clock(Some(ours + MOST_AHEAD), ours).is_ok());
+        assert!(vendor_clock(Some(Timestamp::from_millis(0)), ours).is_ok());
+        for wrong in ["2026-02-01T12:00:01Z", "9999-01-01T00:00:00Z"] {
+            let error = vendor_clock(Some(wrong.parse().unwrap()), ours).unwrap_err();
+            assert_eq!(error.class(), Class::Permanent);
+            for named in [wrong.trim_end_matches('Z'), "2026-01-31T12:00:00"] {
+                assert!(error.message().contains(named), "{error}");
+            }
+        }
     }
 }

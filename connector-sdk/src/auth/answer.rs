@@ -33,14 +33,19 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    /// Reads an answer that came now. `base_url_field` names where requests go.
-    pub(super) fn read(answer: &Answer, base_url_field: Option<&str>, now: Timestamp) -> Self {
+    /// Reads an answer of this endpoint that came now. `base_url_field` names where requests go.
+    pub(super) fn read(
+        answer: &Answer,
+        endpoint: &Url,
+        base_url_field: Option<&str>,
+        now: Timestamp,
+    ) -> Self {
         let refresh_token = answer.refresh_token().map(|token| Secret::new(token.secret().clone()));
-        Self { token: token(answer, base_url_field, now), refresh_token }
+        Self { token: token(answer, endpoint, base_url_field, now), refresh_token }
     }
 }
 
-fn token(answer: &Answer, base_url_field: Option<&str>, now: Timestamp) -> Result<Token> {
+fn token(answer: &Answer, endpoint: &Url, base_url_field: Option<&str>, now: Timestamp) -> Result<Token> {
     let mut token = Token::new(Secret::new(answer.access_token().secret().clone()));
     // A life of nothing is none: a token that ends as it comes would be fetched for each request.
     if let Some(life) = answer.expires_in().filter(|life| !life.is_zero()) {
@@ -56,13 +61,21 @@ fn token(answer: &Answer, base_url_field: Option<&str>, now: Timestamp) -> Resul
         }
     }
     match base_url_field.and_then(|field| answer.extra_fields().0.get(field)) {
-        Some(value) => Ok(token.with_base_url(base_url(value)?)),
+        Some(value) => Ok(token.with_base_url(base_url(value, endpoint)?)),
         None => Ok(token),
     }
 }
 
-fn base_url(value: &serde_json::Value) -> Result<Url> {
-    value.as_str().and_then(|text| Url::parse(text).ok()).filter(Url::has_host).ok_or_else(|| {
+/// Requests go on with what the token endpoint was asked with: neither in the clear where it was not, nor as
+/// somebody whom the answer names.
+fn base_url(value: &serde_json::Value, endpoint: &Url) -> Result<Url> {
+    let fits = |url: &Url| {
+        url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && (url.scheme() == "https" || url.scheme() == endpoint.scheme())
+    };
+    value.as_str().and_then(|text| Url::parse(text).ok()).filter(fits).ok_or_else(|| {
         Error::permanent("token", "the token endpoint names no valid URL to send requests to")
             .with_delivery(Delivery::Answered)
     })
@@ -86,4 +99,33 @@ fn shown(name: &str, value: &serde_json::Value) -> Option<String> {
 pub(super) fn unreadable() -> Error {
     Error::permanent("token", "the token endpoint's answer holds no token: is this its URL?")
         .with_delivery(Delivery::Answered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_with_a_user_or_less_safe_than_the_token_endpoint_is_refused() {
+        let named = |text: &str, endpoint: &str| base_url(&text.into(), &endpoint.parse().unwrap());
+        let (safe, open) = ("https://login.vendor.example/token", "http://127.0.0.1:1/token");
+        for (url, endpoint) in [
+            ("https://pod1.vendor.example", safe),
+            ("https://pod1.vendor.example", open),
+            ("http://127.0.0.1:1", open),
+        ] {
+            assert!(named(url, endpoint).is_ok(), "{url} {endpoint}");
+        }
+        for (url, endpoint) in [
+            ("http://pod1.vendor.example", safe),
+            ("ftp://pod1.vendor.example", safe),
+            ("ftp://pod1.vendor.example", open),
+            ("https://canary@pod1.vendor.example", safe),
+            ("https://:canary@pod1.vendor.example", safe),
+        ] {
+            let error = named(url, endpoint).unwrap_err();
+            assert_eq!(error.class(), crate::Class::Permanent, "{url} {endpoint}");
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+    }
 }

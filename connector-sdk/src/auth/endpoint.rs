@@ -200,7 +200,7 @@ impl TokenEndpoint {
     }
 
     fn grant(&self, cx: &Context, answer: &Answer) -> Grant {
-        Grant::read(answer, self.base_url_field.as_deref(), cx.clock().now())
+        Grant::read(answer, &self.url, self.base_url_field.as_deref(), cx.clock().now())
     }
 
     /// Asks, unless this very credential was refused a moment ago; remembers a refusal.

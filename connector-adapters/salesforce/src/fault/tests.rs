@@ -392,3 +392,27 @@ fn recorded_parts_of_a_composite_decode_like_answers_of_their_own() {
         assert_eq!((error.class(), then(&error)), (class, expected), "{name}");
     }
 }
+
+#[test]
+fn an_error_body_of_more_than_64_kib_is_not_looked_into() {
+    let said = |length: usize| {
+        let body = serde_json::json!([{"message": "m".repeat(length), "errorCode": "QUERY_TIMEOUT"}]);
+        Said::read(body.to_string().as_bytes()).code
+    };
+    assert_eq!(said(60_000), "QUERY_TIMEOUT");
+    assert_eq!(said(70_000), "");
+}
+
+#[test]
+fn what_the_vendor_says_reaches_no_error_with_control_characters_or_as_a_code_that_is_none() {
+    let said = |code: &str, message: &str| {
+        Said::read(serde_json::json!({"error": code, "error_description": message}).to_string().as_bytes())
+    };
+    assert_eq!(said("x", "a\u{1b}[31mb\r\nc\u{9b}d\0").line(), "a [31mb c d");
+    for code in ["INVALID_FIELD", "sf:API.fault - 1", &"A".repeat(80)] {
+        assert_eq!(said(code, "").code, code);
+    }
+    for code in ["", "A\nB", "A\u{1b}[0m", "ÄÖ", "<b>", &"A".repeat(81)] {
+        assert_eq!(said(code, "").code, "", "{code:?}");
+    }
+}

@@ -8,12 +8,12 @@ use std::{
 };
 
 use connector_sdk::{
-    Class, Connector, Context, Error, Factory, Message, Network, Operation, PartitionId, ReadRequest, State,
-    StreamId, StreamSelection, StreamState, SyncMode, contract::Estimate, resilience::Resilience,
-    state::PartitionState,
+    Class, Clock, Connector, Context, Error, Factory, Message, Network, Operation, PartitionId, ReadRequest,
+    State, StreamId, StreamSelection, StreamState, SyncMode, Timestamp, clock::SystemClock,
+    contract::Estimate, resilience::Resilience, state::PartitionState,
 };
 use connector_testkit::salesforce::{Builder, FakeOrg};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json, value::RawValue};
 
 /// The org's clock when a test begins: 2027-01-15T08:00:00Z.
@@ -46,11 +46,40 @@ pub(crate) fn config(org: &FakeOrg) -> Value {
     })
 }
 
+/// Our clock: waits are real, and the time of day stands a week after [`T0`], so that an org is not ahead of
+/// us by what a test moves it on.
+#[derive(Debug)]
+struct OurClock(Arc<dyn Clock>);
+
+impl Clock for OurClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(T0) + MINUTE * 60 * 24 * 7
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.0.sleep(duration)
+    }
+}
+
 /// The context of a connection that may reach the fake.
 pub(crate) fn context() -> Context {
+    context_at(Arc::new(OurClock(SystemClock::shared())))
+}
+
+/// The same by another clock.
+pub(crate) fn context_at(clock: Arc<dyn Clock>) -> Context {
     let mut resilience = Resilience::default();
     resilience.base_delay = Duration::from_millis(1);
-    Context::builder("acme", "acme-crm").network(Network::loopback()).resilience(resilience).seed(7).build()
+    Context::builder("acme", "acme-crm")
+        .network(Network::loopback())
+        .resilience(resilience)
+        .clock(clock)
+        .seed(7)
+        .build()
 }
 
 pub(crate) fn connect(config: &Value, cx: &Context) -> Result<Arc<dyn Connector>, Error> {

@@ -159,6 +159,26 @@ fn d_09_the_clock_is_the_vendors() {
 }
 
 #[test]
+fn a_vendors_clock_in_the_far_future_plans_nothing_and_costs_nothing() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(100)).await;
+        let mut host = Host::new(&config(&org), "Contact").await;
+        for _ in 0..2 {
+            let state = format!("{:?}", host.state);
+            org.set_clock(T0 + 10 * 365 * 86_400_000);
+            let outcome = host.run().await;
+            assert_eq!(outcome.error().class(), Class::Permanent);
+            assert!(outcome.error().message().contains("Date"), "{}", outcome.error());
+            assert_eq!(format!("{:?}", host.state), state);
+            org.set_clock(T0);
+            org.touch("Contact", 7).unwrap();
+            host.run().await.clean();
+            host.assert_holds(&org);
+        }
+    });
+}
+
+#[test]
 fn a_vendors_clock_that_goes_back_loses_and_repeats_nothing() {
     within(async {
         let org = start(FakeOrg::builder().contacts(100)).await;

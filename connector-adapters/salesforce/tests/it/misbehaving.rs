@@ -131,3 +131,48 @@ fn d_15_a_state_of_a_newer_version_is_refused_and_not_taken_for_the_start() {
         host.assert_holds(&org);
     });
 }
+
+#[test]
+fn more_rows_than_promised_end_the_read_at_once() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(900)).await;
+        let mut host = host(&org).await;
+        let rows: Vec<Value> = (0..800)
+            .map(|n| json!({"Id": format!("003{n:015}"), "SystemModstamp": "2027-01-14T08:00:00.000+0000"}))
+            .collect();
+        let next = "/services/data/v66.0/query/01g0000000000000AA-1000";
+        org.faults()
+            .on("/query/")
+            .always()
+            .then(answer(&json!({"totalSize": 900, "done": false, "nextRecordsUrl": next, "records": rows})));
+        let outcome = host.run().await;
+        let error = outcome.error();
+        assert_eq!(error.class(), Class::Transient, "{error}");
+        assert!(
+            error.to_string().contains("promised: 900") && error.to_string().contains("received: 1000"),
+            "{error}"
+        );
+        assert_eq!(org.faults().fired(), 1);
+    });
+}
+
+#[test]
+fn a_thousand_pages_without_a_row_end_the_read() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(900)).await;
+        let mut host = host(&org).await;
+        let page = |n: u32| {
+            let next = format!("/services/data/v66.0/query/empty-{n}-");
+            answer(&json!({"totalSize": 900, "done": false, "nextRecordsUrl": next, "records": []}))
+        };
+        org.faults().on("/query/01g").nth(1).then(page(1));
+        for n in 1..1_010 {
+            org.faults().on(format!("/query/empty-{n}-").as_str()).nth(1).then(page(n + 1));
+        }
+        let outcome = host.run().await;
+        let error = outcome.error();
+        assert_eq!(error.class(), Class::Permanent, "{error}");
+        assert!(error.to_string().contains("empty_pages: 1000"), "{error}");
+        assert_eq!(org.faults().fired(), 1_000);
+    });
+}

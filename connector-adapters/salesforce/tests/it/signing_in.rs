@@ -5,14 +5,14 @@ use aws_lc_rs::{
     rsa::{KeyPair, KeySize},
     signature::KeyPair as _,
 };
-use connector_sdk::{Class, Delivery, contract::HealthStatus};
+use connector_sdk::{Class, Delivery, clock::SystemClock, contract::HealthStatus};
 use connector_testkit::{
     fault::Fault,
     salesforce::{FakeOrg, SignIn},
 };
 use serde_json::{Value, json};
 
-use super::host::{Host, config, connect, context, start, within};
+use super::host::{Host, config, connect, context, context_at, start, within};
 
 fn with_auth(org: &FakeOrg, auth: Value) -> Value {
     let mut config = config(org);
@@ -82,7 +82,7 @@ fn a_signed_assertion_opens_the_org() {
             )
         };
         let sign_in = |config: Value| async move {
-            let cx = context();
+            let cx = context_at(SystemClock::shared());
             connect(&config, &cx).unwrap().authenticate(&cx).await
         };
         assert_eq!(sign_in(auth(&known.username, None)).await.unwrap().subject, known.username);
@@ -219,5 +219,27 @@ fn a_version_that_is_retired_or_unknown_says_so() {
         let error = connect(&config, &cx).unwrap().authenticate(&cx).await.unwrap_err();
         assert_eq!(error.class(), Class::Config);
         assert!(error.to_string().contains("v99.0"), "{error}");
+    });
+}
+
+#[test]
+fn credentials_that_sign_in_to_another_org_than_the_one_configured_are_refused() {
+    within(async {
+        let (org, other) = (start(FakeOrg::builder()).await, start(FakeOrg::builder()).await);
+        let known = other.credentials();
+        let auth = json!({"refresh_token": {"client_id": known.client_id, "refresh_token": other.issue_refresh_token()}});
+        let mut config = with_auth(&other, auth);
+        config["instance_url"] = org.url().into();
+        let cx = context();
+        let error = connect(&config, &cx).unwrap().authenticate(&cx).await.unwrap_err();
+        assert_eq!(error.class(), Class::Config, "{error:?}");
+        assert!(error.context().any(|(name, value)| (name, value) == ("field", "instance_url")), "{error:?}");
+        assert!(error.message().contains(org.url()) && error.message().contains(other.url()), "{error}");
+        assert!(!format!("{error:?}").contains("00D"), "{error:?}");
+        assert_eq!(
+            (org.counters().requests, other.counters().requests),
+            (0, 1),
+            "only the token was asked for"
+        );
     });
 }
