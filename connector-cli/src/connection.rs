@@ -134,7 +134,7 @@ impl Connection {
             tenant: self.settings.tenant.clone(),
             connection: self.settings.connection.clone(),
             connector: manifest.id(),
-            config: self.template.config(),
+            config: self.template.config(factory.config_schema().as_value()),
             updated_at: now,
         };
         registry.put_connection(&connection).await

@@ -85,6 +85,23 @@ async fn parquet_holds_the_same_records() {
 }
 
 #[tokio::test]
+async fn a_secret_that_a_template_writes_out_is_not_in_the_registry() {
+    let desk = Desk::new(FakeOrg::builder().contacts(5)).await;
+    let secret = desk.org.credentials().client_secret.clone();
+    let text = fs::read_to_string(desk.path("t.yaml")).unwrap();
+    fs::write(desk.path("t.yaml"), text.replace("${secret:sf}", &secret)).unwrap();
+    desk.connector(&["run"]).await.exits(0);
+    let holds = |text: &str| {
+        ["connector.db", "connector.db-wal"].into_iter().any(|file| {
+            let bytes = fs::read(desk.path(file)).unwrap_or_default();
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        })
+    };
+    assert!(holds(&desk.org.credentials().client_id), "the configuration is there");
+    assert!(!holds(&secret));
+}
+
+#[tokio::test]
 async fn results_and_logs_do_not_mix() {
     let desk = Desk::new(FakeOrg::builder().contacts(5)).await;
     let run = desk.connector(&["run"]).await.exits(0);

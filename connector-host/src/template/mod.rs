@@ -21,6 +21,7 @@
 //! ```
 
 mod nearest;
+mod redact;
 mod resilience;
 mod schema;
 mod sections;
@@ -114,10 +115,13 @@ impl Template {
             .map_err(|(pointer, text)| self.mistake(self.tree.place(&pointer), &text))
     }
 
-    /// The connector's own section as written: with references instead of secrets, as a registry keeps it.
+    /// The connector's own section as a registry keeps it: references as written, and `[secret]` for what
+    /// the connector's schema marks as a secret (`writeOnly`, `format: password`) and the template writes out.
     #[must_use]
-    pub fn config(&self) -> Value {
-        self.config_tree().map_or_else(empty_map, |tree| self.unresolved(tree))
+    pub fn config(&self, schema: &Value) -> Value {
+        let mut config = self.config_tree().map_or_else(empty_map, |tree| self.unresolved(tree));
+        redact::redact(schema, &mut config);
+        config
     }
 
     /// The way to sign in that the configuration chooses: the only key of its `auth`, where it has one.

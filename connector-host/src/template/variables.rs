@@ -3,7 +3,14 @@
 //! They are replaced in texts after the YAML is parsed, so that no value can bring YAML of its own. A
 //! text that is nothing but a variable stays a text. `$${` stands for `${`.
 
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::{File, Metadata},
+    io::Read as _,
+    path::Path,
+    sync::Arc,
+};
 
 use connector_sdk::{Error, Result};
 
@@ -151,13 +158,37 @@ pub(super) async fn look_up(
 /// The text of a file, without the line break at its end.
 fn read(path: &Path) -> Result<String> {
     let failed = |what: &str| Error::config("read template", format!("{what} the file `{}`", path.display()));
-    let size = std::fs::metadata(path).map_err(|error| failed("cannot read").with_source(error))?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(failed("more than 1 MiB is in").with_context("bytes", size));
+    let file = File::open(path).map_err(|error| failed("cannot read").with_source(error))?;
+    // Of the open file, not of the path, which may name another by now.
+    let metadata = file.metadata().map_err(|error| failed("cannot read").with_source(error))?;
+    if !metadata.is_file() {
+        return Err(failed("not a regular file:"));
     }
-    let mut text = std::fs::read_to_string(path).map_err(|error| failed("cannot read").with_source(error))?;
+    let mut text = String::new();
+    // It may grow while it is read, so its size is no bound.
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| failed("cannot read").with_source(error))?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(failed("more than 1 MiB is in"));
+    }
+    if text.contains("PRIVATE KEY") && is_readable_by_others(&metadata) {
+        return Err(failed("run `chmod 600`: group or others may read the private key in"));
+    }
     text.truncate(text.trim_end_matches(['\n', '\r']).len());
     Ok(text)
+}
+
+#[cfg(unix)]
+fn is_readable_by_others(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    metadata.permissions().mode() & 0o044 != 0
+}
+
+/// Elsewhere the rights of a file are no bits; the folder's own have to do.
+#[cfg(not(unix))]
+fn is_readable_by_others(_: &Metadata) -> bool {
+    false
 }
 
 #[cfg(test)]
@@ -200,5 +231,36 @@ mod tests {
             assert!(split(text).is_err(), "{text}");
         }
         assert!(split("${X}").unwrap_err().contains("$${"));
+    }
+
+    #[test]
+    fn a_folder_and_a_file_that_is_too_large_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read(folder.path()).unwrap_err().to_string().contains("not a regular file"));
+        let large = folder.path().join("large");
+        let most = usize::try_from(MAX_FILE_BYTES).unwrap();
+        std::fs::write(&large, "x".repeat(most)).unwrap();
+        assert_eq!(read(&large).unwrap().len(), most);
+        std::fs::write(&large, "x".repeat(most + 1)).unwrap();
+        assert!(read(&large).unwrap_err().to_string().contains("1 MiB"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_private_key_that_others_can_read_is_refused_and_the_remedy_named() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("key.pem");
+        std::fs::write(&key, "-----BEGIN PRIVATE KEY-----\ncanary\n").unwrap();
+        for (mode, fits) in [(0o644, false), (0o640, false), (0o600, true), (0o400, true)] {
+            std::fs::set_permissions(&key, PermissionsExt::from_mode(mode)).unwrap();
+            let text = read(&key);
+            assert_eq!(text.is_ok(), fits, "{mode:o}");
+            if let Err(error) = text {
+                assert_eq!(error.class(), connector_sdk::Class::Config);
+                assert!(error.to_string().contains("chmod 600"), "{error}");
+                assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+            }
+        }
     }
 }

@@ -198,11 +198,18 @@ async fn the_connector_gets_its_section_with_variables_replaced() {
 #[tokio::test]
 async fn what_a_registry_keeps_of_the_configuration_has_references_and_no_secrets() {
     let template = Template::parse("t.yaml", TEMPLATE).unwrap();
-    assert_eq!(template.config()["auth"]["session"]["access_token"], "${secret:desk-token}");
+    let schema = schemars::schema_for!(Config).to_value();
+    assert_eq!(template.config(&schema)["auth"]["session"]["access_token"], "${secret:desk-token}");
     assert_eq!(template.auth_method(), Some("session"));
     assert_eq!(
-        Template::parse("t.yaml", "connector: a/b\ntenant: t\nname: n\n").unwrap().config(),
+        Template::parse("t.yaml", "connector: a/b\ntenant: t\nname: n\n").unwrap().config(&schema),
         serde_json::json!({})
+    );
+    let written =
+        with("  base_url: x\n  auth: { basic: { username: me, password: \"${env:X:-hunter2}\" } }\n");
+    assert_eq!(
+        Template::parse("t.yaml", &written).unwrap().config(&schema),
+        serde_json::json!({ "base_url": "x", "auth": { "basic": { "username": "me", "password": "[secret]" } } })
     );
 }
 
