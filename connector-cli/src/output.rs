@@ -107,8 +107,13 @@ impl Output {
     /// Tells a person what went wrong; with `-v` also why.
     pub(crate) fn complain(&self, error: &Error) {
         let text = if self.verbose > 0 { format!("error: {error:?}\n") } else { format!("error: {error}\n") };
-        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = io::stderr().write_all(harmless(&text).as_bytes());
     }
+}
+
+/// Without what a terminal would obey: parts of a message may come from the vendor.
+fn harmless(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n', " ")
 }
 
 /// What a write to standard output came to: true where somebody still reads.
@@ -135,4 +140,17 @@ pub(crate) fn usage(error: &clap::Error) -> Exit {
         let _ = Output::new(true, 0).document(&json!({ "error": Error::config("read arguments", said) }));
     }
     Exit::Misused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_cannot_command_the_terminal() {
+        assert_eq!(
+            harmless("error: \u{1b}[2Jgone\r\u{9b}31m\u{7}\tä\nnext\n"),
+            "error:  [2Jgone  31m  ä\nnext\n"
+        );
+    }
 }

@@ -5,8 +5,10 @@ use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::Secret;
+
 /// The `network:` section of a template.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Network {
@@ -18,8 +20,8 @@ pub struct Network {
     pub allow_http: bool,
     /// A PEM file with certificates of authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// The proxy to go through, as a URL.
-    pub proxy: Option<String>,
+    /// The proxy to go through, as a URL; it may hold a password.
+    pub proxy: Option<Secret>,
 }
 
 impl Network {
@@ -114,5 +116,18 @@ impl JsonSchema for AddressRange {
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string", "examples": ["10.0.0.0/8", "fd00::/8"] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_of_a_proxy_is_not_in_the_debug_text() {
+        let network: Network =
+            serde_json::from_str(r#"{ "proxy": "http://user:canary@proxy.example" }"#).unwrap();
+        assert_eq!(network.proxy.as_ref().unwrap().expose(), "http://user:canary@proxy.example");
+        assert!(!format!("{network:?}").contains("canary"), "{network:?}");
     }
 }

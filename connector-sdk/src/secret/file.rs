@@ -31,7 +31,7 @@ impl FileSecrets {
     fn read(&self, name: &str) -> Result<Option<Secret>> {
         let path = self.folder.join(checked(name)?);
         let refused = |why: &str| Error::config("secret", format!("{}: {why}", path.display()));
-        let mut file = match File::open(&path) {
+        let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(refused("cannot be opened").with_source(error)),
@@ -48,8 +48,13 @@ impl FileSecrets {
             return Err(refused("is larger than any secret"));
         }
         let mut text = Zeroizing::new(String::with_capacity(usize::try_from(metadata.len()).unwrap_or(0)));
-        file.read_to_string(&mut text)
+        // It may grow while it is read.
+        file.take(LARGEST + 1)
+            .read_to_string(&mut text)
             .map_err(|error| refused("cannot be read as text").with_source(error))?;
+        if text.len() as u64 > LARGEST {
+            return Err(refused("is larger than any secret"));
+        }
         let secret =
             text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
         if secret.is_empty() { Err(refused("is empty")) } else { Ok(Some(Secret::from(secret))) }

@@ -146,7 +146,7 @@ fn client(network: &Network, connect_timeout: Duration, user_agent: &str) -> Res
             .connect_timeout(connect_timeout)
             .tls_certs_merge(authorities.clone());
         // A proxy is configuration too: none is taken from the environment behind the template's back.
-        match network.proxy.as_deref().filter(|url| !url.is_empty()) {
+        match network.proxy.as_ref().map(|url| url.expose().as_str()).filter(|url| !url.is_empty()) {
             None => Ok(builder.no_proxy()),
             Some(url) => reqwest::Proxy::all(url)
                 .map(|proxy| builder.proxy(proxy))

@@ -311,13 +311,13 @@ async fn an_answer_that_does_not_begin_ends() {
 async fn a_proxy_is_used_when_it_is_named_and_its_password_is_not_shown() {
     let proxy = Server::start([ok("by proxy")]).await;
     let mut network = Network::loopback();
-    network.proxy = Some(proxy.url.to_string());
+    network.proxy = Some(proxy.url.as_str().into());
     let cx = Context::builder("acme", "desk").network(network.clone()).build();
     let client = HttpClient::builder(&cx).build().unwrap();
     let response = client.send(&cx, Request::get("query", "http://vendor.invalid/records")).await.unwrap();
     assert_eq!(&response.body[..], b"by proxy");
     assert!(proxy.requests()[0].starts_with("GET http://vendor.invalid/records HTTP/1.1"));
-    network.proxy = Some("http://user:canary@:0:bad".to_owned());
+    network.proxy = Some("http://user:canary@:0:bad".into());
     let cx = Context::builder("acme", "desk").network(network).build();
     let error = HttpClient::builder(&cx).build().unwrap_err();
     assert_eq!(error.class(), Class::Config);
