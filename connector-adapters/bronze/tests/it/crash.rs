@@ -193,3 +193,32 @@ async fn d_01_a_commit_that_was_answered_survives_the_power_going() {
         assert_eq!(standing, BTreeMap::from([("p".into(), 3)]));
     }
 }
+
+#[tokio::test]
+async fn d_01_what_an_opening_has_answered_survives_the_power_going() {
+    let probe = MemoryDisk::default();
+    let on_probe: Arc<dyn Disk> = Arc::new(probe.clone());
+    let trial = bronze(&on_probe, Format::Jsonl);
+    trial.open(&context(), opening(1)).await.unwrap();
+    probe.plan(Plan::default());
+    write(&trial, 1, &[batch("p", 1, 3)]).await.unwrap();
+    let place = |is: fn(&String) -> bool| probe.trace().iter().position(is).unwrap() as u64 + 1;
+    let log_synced = place(|step| step.starts_with("sync_dir") && step.ends_with("_commits"));
+    let published = place(|step| step.starts_with("rename"));
+
+    for at in [log_synced, published] {
+        let disk = MemoryDisk::default();
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let writing = bronze(&shared, Format::Jsonl);
+        writing.open(&context(), opening(1)).await.unwrap();
+        disk.plan(Plan { fail_at: Some((at, std::io::ErrorKind::Other)), ..Plan::default() });
+        write(&writing, 1, &[batch("p", 1, 3)]).await.unwrap_err();
+        // The commit has its name. Whether that lasts is not known; from here on a host relies on it.
+        let found = writing.open(&context(), opening(1)).await.unwrap();
+        assert_eq!(standing(&found), BTreeMap::from([("p".into(), 3)]));
+        disk.reboot(Crash::Lost);
+        let next = bronze(&shared, Format::Jsonl);
+        assert_eq!(numbered(&next), expected(&[("p", 3)]), "visible even before the next opening");
+        assert_eq!(standing(&next.open(&context(), opening(2)).await.unwrap()), standing(&found));
+    }
+}

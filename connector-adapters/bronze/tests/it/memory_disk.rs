@@ -34,8 +34,8 @@ pub(crate) struct Plan {
     pub(crate) capacity: Option<usize>,
     /// A write takes at most so many bytes.
     pub(crate) write_at_most: Option<usize>,
-    /// A write takes one byte less than it says, once the file has so many.
-    pub(crate) lie_after: Option<usize>,
+    /// A write into a file below such a folder takes one byte less than it says.
+    pub(crate) lie_in: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,11 @@ pub(crate) struct MemoryDisk(Arc<Mutex<State>>);
 impl MemoryDisk {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
+    }
+
+    /// Lets every operation wait until the answer is dropped.
+    pub(crate) fn hold(&self) -> impl Drop + '_ {
+        self.state()
     }
 
     pub(crate) fn fork(&self) -> Self {
@@ -355,9 +360,9 @@ impl Write for MemoryFile {
             return Err(io::ErrorKind::StorageFull.into());
         }
         let taken = bytes.len().min(room).min(state.plan.write_at_most.unwrap_or(usize::MAX));
-        let lie_after = state.plan.lie_after;
+        let lies =
+            state.plan.lie_in.is_some_and(|dir| self.path.parent().is_some_and(|path| path.ends_with(dir)));
         let inode = &mut state.inodes[self.inode];
-        let lies = lie_after.is_some_and(|after| inode.bytes.len() >= after);
         let stored = if lies { taken.saturating_sub(1) } else { taken };
         inode.bytes.extend_from_slice(&bytes[..stored]);
         Ok(taken)
