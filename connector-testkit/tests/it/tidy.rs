@@ -17,7 +17,8 @@ fn dependencies() -> BTreeMap<String, (Vec<String>, Vec<String>)> {
         .current_dir(root())
         .output()
         .expect("cargo runs");
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("cargo metadata answers JSON");
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("cargo metadata answers JSON");
     let packages = metadata["packages"].as_array().unwrap();
     let names: Vec<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
     let ours = |package: &serde_json::Value, kind: Option<&str>| {
@@ -29,7 +30,9 @@ fn dependencies() -> BTreeMap<String, (Vec<String>, Vec<String>)> {
     };
     packages
         .iter()
-        .map(|package| (package["name"].as_str().unwrap().to_owned(), (ours(package, None), ours(package, Some("dev")))))
+        .map(|package| {
+            (package["name"].as_str().unwrap().to_owned(), (ours(package, None), ours(package, Some("dev"))))
+        })
         .collect()
 }
 
@@ -73,7 +76,17 @@ fn the_sdk_pulls_in_no_database_no_arrow_and_no_web_server() {
 
 fn sources() -> Vec<PathBuf> {
     let output = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard", "*.rs", "*.sh", "*.py", "*.md", "*.toml"])
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "*.rs",
+            "*.sh",
+            "*.py",
+            "*.md",
+            "*.toml",
+        ])
         .current_dir(root())
         .output()
         .expect("git runs");
@@ -83,11 +96,17 @@ fn sources() -> Vec<PathBuf> {
 
 #[test]
 fn a_file_is_one_idea_and_so_it_is_short() {
-    for file in sources().into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
+    for file in
+        sources().into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
+    {
         let text = std::fs::read_to_string(&file).unwrap();
         let lines = text.lines().count();
         let says_why = text.lines().next().is_some_and(|first| first.contains("Long because"));
-        assert!(lines <= 500 || says_why, "{} has {lines} lines: split it, or say why in its first line", file.display());
+        assert!(
+            lines <= 500 || says_why,
+            "{} has {lines} lines: split it, or say why in its first line",
+            file.display()
+        );
     }
 }
 
@@ -107,7 +126,9 @@ fn every_source_file_of_the_product_says_what_it_is() {
 #[test]
 fn the_scripts_say_of_themselves_that_they_can_be_run() {
     use std::os::unix::fs::PermissionsExt;
-    for file in sources().into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "sh")) {
+    for file in
+        sources().into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "sh"))
+    {
         let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert!(mode & 0o111 != 0, "{} is not executable", file.display());
     }

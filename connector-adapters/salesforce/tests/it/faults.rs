@@ -141,23 +141,6 @@ fn dropping_a_read_leaves_nothing_running() {
     });
 }
 
-#[test]
-fn the_next_page_is_on_its_way_while_one_is_consumed() {
-    within(async {
-        let org = start(FakeOrg::builder().contacts(900)).await;
-        let host = Host::new(&config(&org), "Contact").await;
-        let plan = host.connector.partitions(&host.cx, &host.stream, &host.state).await.unwrap();
-        let request = ReadRequest::new(host.cx.clone(), host.stream.clone(), plan.partitions[0].clone())
-            .with_stream_state(plan.state.clone());
-        let mut read = host.connector.read(request);
-        while !matches!(read.next().await.unwrap().unwrap(), Message::Batch(_)) {}
-        // Nobody polls the read; the page arrives at the org all the same.
-        while org.requests().iter().filter(|request| request.path.contains("/query/")).count() == 0 {
-            tokio::task::yield_now().await;
-        }
-    });
-}
-
 /// Runs on a clock that moves only when a wait has begun after a fault, and answers how long was waited.
 async fn waited_for(fault: Fault) -> Duration {
     let org = start(FakeOrg::builder().contacts(450)).await;

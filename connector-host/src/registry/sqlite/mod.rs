@@ -106,7 +106,7 @@ impl SqliteRegistry {
             Error::config("open registry", "the path of the registry is empty").with_source(error)
         })?;
         let owners = Owners::of(&path);
-        let writer = schema::open_writer(&path, &owners).await?;
+        let writer = schema::open_writer(&path, &owners, &*clock).await?;
         let readers =
             [Mutex::new(schema::open_reader(&path).await?), Mutex::new(schema::open_reader(&path).await?)];
         Ok(Self {

@@ -8,17 +8,22 @@
 //! file between its creation and its lock, and two claimants never mistake each other's look for the owner.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
-use connector_sdk::{Error, Result};
+use connector_sdk::{Clock, Error, Result};
 
 use super::super::location::beside;
 
 const SUFFIX: &str = ".lock";
+
+/// To open a registry takes a few syncs; ten seconds of looks are plenty.
+const OPENING_LOOKS: u32 = 500;
+const OPENING_PAUSE: Duration = Duration::from_millis(20);
 
 /// The owners of one database, and our own lock among them.
 #[derive(Debug)]
@@ -39,18 +44,27 @@ impl Owners {
         Self { folder: beside(database, "owners"), mine: Mutex::default() }
     }
 
-    /// Waits until nobody else prepares the database. The lock ends with the file.
-    pub(super) async fn opening(&self) -> Result<File> {
-        let folder = self.folder.clone();
-        // On a thread for blocking: whoever has the lock may need this one to go on.
-        let locked = tokio::task::spawn_blocking(move || {
-            std::fs::create_dir_all(&folder)?;
-            let file =
-                OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("opening"))?;
-            file.lock()?;
-            Ok(file)
-        });
-        locked.await.map_err(std::io::Error::other).flatten().map_err(|error| self.cannot(error))
+    /// Waits until nobody else prepares the database, for a while. The lock ends with the file.
+    ///
+    /// # Errors
+    /// Config when the folder cannot hold locks; Transient when another process does not let go.
+    pub(super) async fn opening(&self, clock: &dyn Clock) -> Result<File> {
+        let path = self.folder.join("opening");
+        let file = create_folder(&self.folder)
+            .and_then(|()| OpenOptions::new().create(true).truncate(false).write(true).open(&path))
+            .map_err(|error| self.cannot(error))?;
+        for _ in 0..OPENING_LOOKS {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) => clock.sleep(OPENING_PAUSE).await,
+                Err(TryLockError::Error(error)) => return Err(self.cannot(error)),
+            }
+        }
+        let message = format!(
+            "another process keeps `{}` locked: it is still opening the registry, or hangs",
+            path.display()
+        );
+        Err(Error::transient("open registry", message))
     }
 
     /// Our own name; with the first call we begin to live, and the files of the dead are cleared away.
@@ -59,7 +73,7 @@ impl Owners {
         if let Some(mine) = &*mine {
             return Ok(mine.id.clone());
         }
-        std::fs::create_dir_all(&self.folder).map_err(|error| self.cannot(error))?;
+        create_folder(&self.folder).map_err(|error| self.cannot(error))?;
         self.bury_the_dead();
         let id = new_id()?;
         let file = OpenOptions::new().create_new(true).write(true).open(self.path(&id));
@@ -112,6 +126,15 @@ impl Drop for Owners {
             let _ = std::fs::remove_file(self.path(&mine.id));
         }
     }
+}
+
+/// For the owner alone: whoever may open the locks may hold them.
+fn create_folder(path: &Path) -> std::io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
 }
 
 fn is_locked(path: &Path) -> std::io::Result<bool> {
@@ -180,5 +203,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let owners = Owners::of(&folder.path().join("r.db"));
         assert!(owners.is_alive("../../etc/passwd").unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_registry_that_another_keeps_opening_is_not_waited_for_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let owners = Owners::of(&folder.path().join("r.db"));
+        let clock = connector_sdk::SystemClock::new();
+        let held = owners.opening(&clock).await.unwrap();
+        let error = owners.opening(&clock).await.unwrap_err();
+        assert_eq!(error.class(), connector_sdk::Class::Transient);
+        assert!(error.to_string().contains("r.db.owners/opening"), "{error}");
+        drop(held);
+        owners.opening(&clock).await.unwrap();
     }
 }

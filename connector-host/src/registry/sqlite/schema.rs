@@ -4,9 +4,9 @@
 //! refused with both versions named and nothing written, all steps belong in one transaction, and a macro
 //! that reads a folder at build time does not notice a new file in it.
 
-use std::path::Path;
+use std::{io::ErrorKind, path::Path};
 
-use connector_sdk::{Class, Error, Result};
+use connector_sdk::{Class, Clock, Error, Result};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{BUSY_TIMEOUT, fault::fault, owners::Owners};
@@ -18,15 +18,17 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_reg
 const APPLICATION_ID: i64 = 0x636e_7267;
 
 /// Opens the connection that writes, with the tables as this program knows them.
-pub(super) async fn open_writer(path: &Path, owners: &Owners) -> Result<SqliteConnection> {
+pub(super) async fn open_writer(path: &Path, owners: &Owners, clock: &dyn Clock) -> Result<SqliteConnection> {
     check_place(path)?;
     // SQLite does not wait for the lock that a change of the journal mode needs, so of processes that open a
     // new registry at once some would fail. One after the other they do not; nobody looks into an empty file
     // out of turn, because even a look would stand in the way.
     let is_new = std::fs::metadata(path).map_or(true, |file| file.len() == 0);
-    let mut turn = if is_new { Some(owners.opening().await?) } else { None };
+    let mut turn = if is_new { Some(owners.opening(clock).await?) } else { None };
+    if is_new {
+        create(path)?;
+    }
     let options = options(path)
-        .create_if_missing(true)
         // In WAL mode this syncs the log with every commit: what a call has written is durable (D-01).
         .pragma("synchronous", "full")
         // Where fsync alone leaves the data in the drive's cache (macOS); elsewhere it means nothing.
@@ -35,12 +37,26 @@ pub(super) async fn open_writer(path: &Path, owners: &Owners) -> Result<SqliteCo
     let ready = is_ready(&mut writer).await.map_err(|error| at(path, error))?;
     if !ready {
         if turn.is_none() {
-            turn = Some(owners.opening().await?);
+            turn = Some(owners.opening(clock).await?);
         }
         prepare(&mut writer, path).await.map_err(|error| at(path, error))?;
     }
     drop(turn);
     Ok(writer)
+}
+
+/// Makes the empty file, for its owner alone; SQLite gives its log the same rights.
+fn create(path: &Path) -> Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(at(path, Error::config(OPEN, "the registry cannot be created").with_source(error)))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Opens a connection that reads beside it.
@@ -157,10 +173,27 @@ mod tests {
     async fn d_01_every_commit_syncs_the_log() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("r.db");
-        let mut writer = open_writer(&path, &Owners::of(&path)).await.unwrap();
+        let mut writer =
+            open_writer(&path, &Owners::of(&path), &connector_sdk::SystemClock::new()).await.unwrap();
         assert_eq!(number(&mut writer, "pragma synchronous").await.unwrap(), 2, "full");
         assert_eq!(journal(&mut writer, "pragma journal_mode").await.unwrap(), "wal");
         assert_eq!(number(&mut writer, "pragma foreign_keys").await.unwrap(), 1);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_new_registry_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.db");
+        let _writer =
+            open_writer(&path, &Owners::of(&path), &connector_sdk::SystemClock::new()).await.unwrap();
+        for (file, mode) in
+            [("r.db", 0o600), ("r.db-wal", 0o600), ("r.db-shm", 0o600), ("r.db.owners", 0o700)]
+        {
+            let metadata = std::fs::metadata(folder.path().join(file)).unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o777, mode, "{file}");
+        }
     }
 
     #[tokio::test]

@@ -124,7 +124,9 @@ async fn many_open_a_new_registry_at_once() {
             .map(|n| {
                 let path = path.clone();
                 tokio::spawn(async move {
-                    let registry = open(&path).await;
+                    // They wait for each other, on a clock that goes.
+                    let registry =
+                        SqliteRegistry::open(&path, connector_sdk::SystemClock::shared()).await.unwrap();
                     let stream = format!("stream {n}");
                     registry.claim(&key(&stream), "a run", LEASE).await.unwrap();
                     registry
