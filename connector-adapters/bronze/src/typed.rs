@@ -11,14 +11,15 @@ mod values;
 use std::{collections::HashMap, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, StringViewArray, StructArray, timezone::Tz},
+    array::{Array, ArrayRef, StringViewArray, StructArray},
     buffer::NullBuffer,
     datatypes::{DataType, Field, Fields, TimeUnit},
     error::ArrowError,
 };
 use connector_sdk::{StreamId, StreamSpec};
-use serde_json::Value;
+use serde_json::Value as Json;
 
+use split::{KnownKeys, Value, object};
 use values::Column;
 
 /// What becomes of a property.
@@ -40,16 +41,16 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn of(schema: &Value) -> Self {
+    fn of(schema: &Json) -> Self {
         let names: Vec<&str> = match schema.get("type") {
-            Some(Value::String(name)) => vec![name],
-            Some(Value::Array(names)) => {
-                names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect()
+            Some(Json::String(name)) => vec![name],
+            Some(Json::Array(names)) => {
+                names.iter().filter_map(Json::as_str).filter(|name| *name != "null").collect()
             }
             _ => return Self::of_variants(schema),
         };
         match names.as_slice() {
-            ["string"] => match schema.get("format").and_then(Value::as_str) {
+            ["string"] => match schema.get("format").and_then(Json::as_str) {
                 Some("date-time") => Self::Instant,
                 Some("date") => Self::Date,
                 _ => Self::Text,
@@ -63,9 +64,9 @@ impl Kind {
     }
 
     /// `anyOf: [X, null]` is an X.
-    fn of_variants(schema: &Value) -> Self {
+    fn of_variants(schema: &Json) -> Self {
         let variants = ["anyOf", "oneOf"].into_iter().find_map(|key| schema.get(key)?.as_array());
-        let is_null = |variant: &&Value| variant.get("type").and_then(Value::as_str) == Some("null");
+        let is_null = |variant: &&Json| variant.get("type").and_then(Json::as_str) == Some("null");
         let mut others = variants.into_iter().flatten().filter(|variant| !is_null(variant));
         match (others.next(), others.next()) {
             (Some(only), None) => Self::of(only),
@@ -92,7 +93,6 @@ pub(crate) struct TypedSchema {
     kinds: Vec<Kind>,
     /// By the property's name.
     places: HashMap<String, usize>,
-    utc: Tz,
 }
 
 impl TypedSchema {
@@ -112,8 +112,7 @@ impl TypedSchema {
             fields.push(Field::new(name, kind.data_type(), true));
             kinds.push(kind);
         }
-        let utc = "+00:00".parse().ok()?;
-        (!kinds.is_empty()).then(|| Self { fields: fields.into(), kinds, places, utc })
+        (!kinds.is_empty()).then(|| Self { fields: fields.into(), kinds, places })
     }
 
     pub(crate) fn fields(&self) -> &Fields {
@@ -135,7 +134,8 @@ pub(crate) struct TypedColumns {
     misfits: Vec<u64>,
     /// Records that are no object.
     odd_records: u64,
-    keys: KnownKeys,
+    /// With their columns.
+    keys: KnownKeys<Option<usize>>,
 }
 
 impl TypedColumns {
@@ -147,19 +147,19 @@ impl TypedColumns {
     /// A value that does not fit its field's type is null there; the record's text has it as it came.
     pub(crate) fn columns(&mut self, records: &StringViewArray) -> Result<StructArray, ArrowError> {
         let Self { schema, misfits, odd_records, keys } = self;
-        let column = |kind: &Kind| Column::new(*kind, records.len(), schema.utc);
+        let column = |kind: &Kind| Column::new(*kind, records.len());
         let mut columns: Vec<Column> = schema.kinds.iter().map(column).collect();
         let mut present = Vec::with_capacity(records.len());
-        let mut found: Vec<Option<&str>> = Vec::new();
+        let mut found: Vec<Option<Value<'_>>> = Vec::new();
         for record in records {
             found.clear();
             found.resize(columns.len(), None);
             let is_object = record.is_some_and(|record| {
-                keys.start_record();
-                split::object(record, |key, value| {
+                let place = |name: &str| schema.places.get(name).copied();
+                object(record, keys, place, |place, value| {
                     // A name that stands twice counts as its last value.
-                    if let Some(place) = keys.place(key, schema).and_then(|place| found.get_mut(place)) {
-                        *place = Some(value);
+                    if let Some(found) = place.and_then(|place| found.get_mut(place)) {
+                        *found = Some(value);
                     }
                 })
             });
@@ -182,37 +182,6 @@ impl TypedColumns {
         if self.odd_records > 0 {
             tracing::warn!(%stream, count = self.odd_records, "records that are no JSON object have no typed columns");
         }
-    }
-}
-
-/// The keys of the record before: the next one has them in the same order, nearly always, and comparing
-/// is cheaper than looking up.
-#[derive(Debug, Default)]
-struct KnownKeys {
-    keys: Vec<(Box<str>, Option<usize>)>,
-    next: usize,
-}
-
-impl KnownKeys {
-    fn start_record(&mut self) {
-        self.next = 0;
-    }
-
-    /// The column of a key, which is given as it stands between its quotes.
-    fn place(&mut self, key: &str, schema: &TypedSchema) -> Option<usize> {
-        let index = self.next;
-        self.next += 1;
-        if let Some((known, place)) = self.keys.get(index)
-            && **known == *key
-        {
-            return *place;
-        }
-        let place = schema.places.get(&*split::unescape(key)).copied();
-        match self.keys.get_mut(index) {
-            Some(known) => *known = (key.into(), place),
-            None => self.keys.push((key.into(), place)),
-        }
-        place
     }
 }
 

@@ -17,7 +17,7 @@ mod tally;
 
 pub use batch::{Batch, BatchBuilder, Operation, RecordView};
 pub use envelope::{ENVELOPE_COLUMNS, EnvelopeHeader, EnvelopeLines};
-pub use page::{Page, PageSpec, PageSplitter};
+pub use page::{Page, PageSpec, PageSplitter, timestamp_millis};
 pub use scan::{MAX_DEPTH, Scan, ScanError, ScanErrorKind, ScanSpec, Span, unescape};
 pub use seen::{SEEN_LIMIT, Seen};
 pub use tally::Tally;

@@ -223,7 +223,7 @@ impl PageSplitter {
 /// The forms that vendors send a million times are read without the general parser:
 /// `2024-01-01T00:00:00.000+0000`, `…Z`, `…+00:00`, with or without a fraction.
 #[must_use]
-pub(crate) fn timestamp_millis(json: &[u8]) -> Option<i64> {
+pub fn timestamp_millis(json: &[u8]) -> Option<i64> {
     let text = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     utc_millis(text).or_else(|| {
         let text = std::str::from_utf8(text).ok()?;

@@ -5,14 +5,19 @@ use std::sync::Arc;
 use arrow::{
     array::{
         ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder,
-        TimestampMillisecondBuilder, timezone::Tz,
+        TimestampMillisecondBuilder,
     },
-    compute::kernels::cast_utils::{Parser, string_to_datetime},
+    compute::kernels::cast_utils::Parser,
     datatypes::{Date32Type, Float64Type, Int64Type},
     error::ArrowError,
 };
 
-use super::{Kind, split::unescape};
+use connector_sdk::record::timestamp_millis;
+
+use super::{
+    Kind,
+    split::{Value, unescape},
+};
 
 /// Integers beyond this do not all exist as doubles.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -25,35 +30,37 @@ pub(super) enum Column {
     Integer(Int64Builder),
     Number(Float64Builder),
     Boolean(BooleanBuilder),
-    Instant(TimestampMillisecondBuilder, Tz),
+    Instant(TimestampMillisecondBuilder),
     Date(Date32Builder),
 }
 
 impl Column {
-    pub(super) fn new(kind: Kind, rows: usize, utc: Tz) -> Self {
+    pub(super) fn new(kind: Kind, rows: usize) -> Self {
         match kind {
             Kind::Text => Self::Text(StringBuilder::with_capacity(rows, rows * 16)),
             Kind::Json => Self::Json(StringBuilder::with_capacity(rows, rows * 16)),
             Kind::Integer => Self::Integer(Int64Builder::with_capacity(rows)),
             Kind::Number => Self::Number(Float64Builder::with_capacity(rows)),
             Kind::Boolean => Self::Boolean(BooleanBuilder::with_capacity(rows)),
-            Kind::Instant => Self::Instant(TimestampMillisecondBuilder::with_capacity(rows), utc),
+            Kind::Instant => Self::Instant(TimestampMillisecondBuilder::with_capacity(rows)),
             Kind::Date => Self::Date(Date32Builder::with_capacity(rows)),
         }
     }
 
-    /// Takes a value's JSON text; none: it is absent. False when it does not fit and is null now.
+    /// Takes a value; none: it is absent. False when it does not fit and is null now.
     ///
     /// A quoted number or truth value is taken for what it says: a vendor's CSV has nothing else. An empty
     /// string is null then.
-    pub(super) fn push(&mut self, json: Option<&str>) -> bool {
-        let json = json.filter(|json| *json != "null");
+    pub(super) fn push(&mut self, value: Option<Value<'_>>) -> bool {
+        let value = value.filter(|value| value.json != "null");
+        let json = value.map(|value| value.json);
         match self {
             Self::Text(column) => {
-                match json.map(|json| (json, inner(json))) {
+                match value.map(|value| (value, inner(value.json))) {
                     None => column.append_null(),
+                    Some((Value { escaped: false, .. }, Some(text))) => column.append_value(text),
                     Some((_, Some(text))) => column.append_value(unescape(text)),
-                    Some((json, None)) => column.append_value(json),
+                    Some((value, None)) => column.append_value(value.json),
                 }
                 true
             }
@@ -64,9 +71,12 @@ impl Column {
             Self::Integer(column) => fit(json, integer, |value| column.append_option(value)),
             Self::Number(column) => fit(json, number, |value| column.append_option(value)),
             Self::Boolean(column) => fit(json, boolean, |value| column.append_option(value)),
-            Self::Instant(column, utc) => {
-                fit(json, |text| instant(text, utc), |value| column.append_option(value))
-            }
+            // A time without an offset is a time on an unknown clock, so it does not fit.
+            Self::Instant(column) => fit(
+                json,
+                |_| timestamp_millis(json.unwrap_or_default().as_bytes()),
+                |value| column.append_option(value),
+            ),
             Self::Date(column) => fit(json, date, |value| column.append_option(value)),
         }
     }
@@ -77,7 +87,7 @@ impl Column {
             Self::Integer(mut column) => Arc::new(column.finish()),
             Self::Number(mut column) => Arc::new(column.finish()),
             Self::Boolean(mut column) => Arc::new(column.finish()),
-            Self::Instant(mut column, _) => Arc::new(column.finish().with_timezone("UTC")),
+            Self::Instant(mut column) => Arc::new(column.finish().with_timezone("UTC")),
             Self::Date(mut column) => Arc::new(column.finish()),
         })
     }
@@ -118,15 +128,6 @@ fn boolean(text: &str) -> Option<bool> {
         "false" => Some(false),
         _ => None,
     }
-}
-
-/// A time without an offset is a time on an unknown clock, so it does not fit.
-fn instant(text: &str, utc: &Tz) -> Option<i64> {
-    let zone = text.as_bytes().get(16..)?;
-    if !zone.iter().any(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-')) {
-        return None;
-    }
-    string_to_datetime(utc, text).ok().map(|time| time.timestamp_millis())
 }
 
 fn date(text: &str) -> Option<i32> {
