@@ -18,10 +18,16 @@ pub(super) struct Inflate(MultiGzDecoder<Capped>);
 
 impl Inflate {
     pub(super) fn new(cap: u64, expected: usize) -> Self {
-        Self(MultiGzDecoder::new(Capped { out: Vec::with_capacity(expected), cap, over: false }))
+        Self(MultiGzDecoder::new(Capped {
+            out: Vec::with_capacity(expected),
+            cap,
+            compressed: 0,
+            over: false,
+        }))
     }
 
     pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), Damage> {
+        self.0.get_mut().compressed += chunk.len();
         let result = self.0.write_all(chunk);
         result.map_err(|_| self.damage())
     }
@@ -42,12 +48,21 @@ impl Inflate {
 struct Capped {
     out: Vec<u8>,
     cap: u64,
+    /// Bytes of the compressed body so far.
+    compressed: usize,
     over: bool,
 }
 
+/// A body that unfolds further than this is a bomb, not data: text compresses to a tenth, logs to a fiftieth.
+const MAX_RATIO: usize = 200;
+/// Small bodies may be as repetitive as they like, in bytes.
+const RATIO_FREE: usize = 16 << 20;
+
 impl Write for Capped {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.out.len() + bytes.len()) as u64 > self.cap {
+        let size = self.out.len() + bytes.len();
+        let unfolds = size > RATIO_FREE && size > self.compressed.saturating_mul(MAX_RATIO);
+        if size as u64 > self.cap || unfolds {
             self.over = true;
             return Err(io::Error::other("larger than the cap"));
         }
@@ -122,5 +137,13 @@ mod tests {
         fn what_was_compressed_comes_back(bytes: Vec<u8>, piece in 1_usize..50) {
             prop_assert_eq!(inflate(&gzip(&bytes), piece, u64::MAX).unwrap(), bytes);
         }
+    }
+
+    #[test]
+    fn what_unfolds_a_thousand_times_is_refused_long_before_the_cap() {
+        let zeros = vec![b'0'; 64 << 20];
+        assert_eq!(inflate(&gzip(&zeros), 4096, u64::MAX), Err(Damage::TooLarge));
+        let small = vec![b'0'; 8 << 20];
+        assert_eq!(inflate(&gzip(&small), 4096, u64::MAX), Ok(small));
     }
 }

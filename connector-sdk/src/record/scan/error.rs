@@ -45,6 +45,9 @@ pub enum ScanErrorKind {
     /// The page is 4 GiB or larger.
     #[error("the page is 4 GiB or larger")]
     TooLarge,
+    /// More records than a page may have: each costs memory beside its bytes.
+    #[error("more than 1,000,000 records in one page")]
+    TooManyRecords,
     /// Good JSON, but nothing stands at the path of the records.
     #[error("no records: the path to them is not there")]
     RecordsMissing,

@@ -10,6 +10,9 @@ use super::{
     value::{self, Token, after_value, behind_space, deeper, token, value},
 };
 
+/// Records of one page at the most. A page is capped in bytes, but an array of numbers has one in every two of them.
+const MAX_RECORDS: usize = 1_000_000;
+
 /// A key, colon included, as a record before this one has it.
 ///
 /// The records of a page have the same keys in the same order, give or take a few. Where the same bytes stand
@@ -144,6 +147,9 @@ impl<'a> Walk<'a> {
             };
             let span = Span::new(next.at, end);
             self.keep(&record.fields, span);
+            if self.out.records.len() >= MAX_RECORDS {
+                return Err(fault(ScanErrorKind::TooManyRecords, next.at));
+            }
             self.out.records.push(span);
             next = token(page, end)?;
             match next.byte {
