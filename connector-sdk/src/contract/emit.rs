@@ -74,7 +74,7 @@ pub trait Emit: Send + Sync {
     ///
     /// # Errors
     /// Permanent with the context `fence` when a newer owner has the stream; Bug when the tallies
-    /// differ; Transient or Permanent when the disk fails. Nothing is published then, and the stream
+    /// differ; Transient or Permanent when the disk fails. What was published then is known only at the next `open`, which answers it; the stream
     /// must be opened anew.
     async fn commit(&self, cx: &Context, lease: &Lease, commits: &[Commit]) -> Result<Receipt>;
 
