@@ -44,6 +44,10 @@ impl ClientCredentials {
 
 #[async_trait]
 impl TokenSource for ClientCredentials {
+    fn held(&self, cx: &Context) -> Option<Token> {
+        self.flight.held(cx)
+    }
+
     async fn token(&self, cx: &Context) -> Result<Token> {
         self.flight.token(cx, self.fetch()).await
     }

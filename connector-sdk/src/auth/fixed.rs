@@ -27,6 +27,10 @@ impl StaticToken {
 
 #[async_trait]
 impl TokenSource for StaticToken {
+    fn held(&self, _cx: &Context) -> Option<Token> {
+        Some(self.0.clone())
+    }
+
     async fn token(&self, _cx: &Context) -> Result<Token> {
         Ok(self.0.clone())
     }

@@ -51,6 +51,14 @@ struct Held {
 }
 
 impl SingleFlight {
+    /// The token in hand, while it is good and nobody is fetching another.
+    #[must_use]
+    pub fn held(&self, cx: &Context) -> Option<Token> {
+        let state = self.state();
+        let held = state.held.as_ref().filter(|_| state.flight.is_none())?;
+        held.renew_at.is_none_or(|at| cx.clock().now() < at).then(|| held.token.clone())
+    }
+
     /// The token in hand while it is good, else one from `fetch`.
     ///
     /// # Errors

@@ -113,6 +113,10 @@ impl Assertions {
 
 #[async_trait]
 impl TokenSource for JwtBearer {
+    fn held(&self, cx: &Context) -> Option<Token> {
+        self.flight.held(cx)
+    }
+
     async fn token(&self, cx: &Context) -> Result<Token> {
         self.flight.token(cx, self.fetch()).await
     }

@@ -91,6 +91,10 @@ impl RefreshToken {
 
 #[async_trait]
 impl TokenSource for RefreshToken {
+    fn held(&self, cx: &Context) -> Option<Token> {
+        self.flight.held(cx)
+    }
+
     async fn token(&self, cx: &Context) -> Result<Token> {
         self.flight.token(cx, self.fetch()).await
     }

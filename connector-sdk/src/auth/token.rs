@@ -106,6 +106,13 @@ impl fmt::Debug for Token {
 /// [`SingleFlight`](super::SingleFlight) and [`TokenEndpoint`](super::TokenEndpoint) do that.
 #[async_trait]
 pub trait TokenSource: Send + Sync + fmt::Debug {
+    /// The token in hand, while it is good. It never waits: what most requests find costs them no future.
+    /// The default has none in hand, so that [`token`](Self::token) is asked each time.
+    fn held(&self, cx: &Context) -> Option<Token> {
+        let _ = cx;
+        None
+    }
+
     /// The token to use now: the one in hand while it is good, else a new one.
     ///
     /// # Errors
