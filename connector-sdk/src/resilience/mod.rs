@@ -4,12 +4,14 @@
 //! tests drive them a million times without waiting.
 
 mod backoff;
+mod breaker;
 mod retry;
 pub mod retry_after;
 
 use std::time::Duration;
 
 pub use backoff::{Backoff, Jitter};
+pub use breaker::{Breaker, BreakerSettings, BreakerState, Outcome, Pass, Refused};
 pub use retry::{Decision, Failure, Reason, RetryPolicy, Standing};
 
 /// The `resilience:` settings of a connection. See the table of defaults in ARCHITECTURE.md.
