@@ -56,6 +56,7 @@ step "examples"
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 cargo run --locked --quiet --example quickstart -- --contacts 5000 --accounts 500 --bronze "$out/bronze"
+cargo run --locked --quiet --example resilient_client
 
 step "interoperation"
 connector-testkit/interop/run.sh "$out/bronze"

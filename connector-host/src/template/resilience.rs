@@ -30,9 +30,22 @@ pub(super) struct ResilienceSection {
     max_body: Option<ByteSize>,
     /// The largest body, decompressed.
     max_decompressed_body: Option<ByteSize>,
+    /// How many of a hundred requests may be tried again, counted over ten seconds.
+    #[schemars(range(max = 100))]
+    retry_percent: Option<u8>,
+    /// How many connects in a row have to fail until the vendor is not asked for a while.
+    breaker_threshold: Option<NonZeroU32>,
+    /// How many of a hundred calls have to fail, of twenty or more in thirty seconds, to the same end.
+    #[schemars(range(min = 1, max = 100))]
+    breaker_percent: Option<u8>,
+    /// For how long it is not asked the first time; the time doubles while it does not come back.
+    breaker_open: Option<Period>,
+    /// For how long at most.
+    breaker_max_open: Option<Period>,
+    /// How many requests are under way at once at most; fewer while the vendor is slow.
+    max_concurrency: Option<NonZeroU32>,
     /// `off` lifts our own pacing; what the vendor asks for is obeyed all the same.
-    #[serde(rename = "rate")]
-    _rate: Option<Rate>,
+    rate: Option<Rate>,
 }
 
 /// The one word that `rate` knows.
@@ -69,6 +82,8 @@ impl ResilienceSection {
             ("connect_timeout", self.connect_timeout, &mut settings.connect_timeout),
             ("idle_timeout", self.idle_timeout, &mut settings.idle_timeout),
             ("deadline", self.deadline, &mut settings.deadline),
+            ("breaker_open", self.breaker_open, &mut settings.breaker.open),
+            ("breaker_max_open", self.breaker_max_open, &mut settings.breaker.max_open),
         ];
         for (field, given, setting) in periods {
             let Some(Period(given)) = given else { continue };
@@ -78,6 +93,28 @@ impl ResilienceSection {
             }
             *setting = given;
         }
+        for (field, given, least) in
+            [("retry_percent", self.retry_percent, 0), ("breaker_percent", self.breaker_percent, 1)]
+        {
+            if given.is_some_and(|percent| percent < least || percent > 100) {
+                return Err((field, format!("`resilience.{field}` must be from {least} to 100")));
+            }
+        }
+        if let Some(percent) = self.retry_percent {
+            settings.retry_budget.ratio = f64::from(percent) / 100.0;
+        }
+        if let Some(percent) = self.breaker_percent {
+            settings.breaker.failure_ratio = f64::from(percent) / 100.0;
+        }
+        if let Some(threshold) = self.breaker_threshold {
+            settings.breaker.connect_failures = threshold.get();
+        }
+        settings.breaker.max_open = settings.breaker.max_open.max(settings.breaker.open);
+        if let Some(max) = self.max_concurrency {
+            settings.concurrency.max = max.get();
+            settings.concurrency.start = settings.concurrency.start.min(max.get());
+        }
+        settings.paced = self.rate.is_none();
         settings.max_body = self.max_body.map_or(settings.max_body, |size| size.0);
         settings.max_decompressed_body =
             self.max_decompressed_body.map_or(settings.max_decompressed_body, |size| size.0);
@@ -112,7 +149,8 @@ pub(super) fn from_environment(variables: &Variables) -> Result<Resilience> {
     if let Some(millis) = number("CONNECTOR_TIMEOUT_MS", 1)? {
         settings.attempt_timeout = Duration::from_millis(millis);
     }
-    // Checked here, so that a mistake shows at once; the breaker reads it.
-    number("CONNECTOR_CIRCUIT_BREAKER_THRESHOLD", 1)?;
+    if let Some(failures) = number("CONNECTOR_CIRCUIT_BREAKER_THRESHOLD", 1)? {
+        settings.breaker.connect_failures = u32::try_from(failures).unwrap_or(u32::MAX);
+    }
     Ok(settings)
 }

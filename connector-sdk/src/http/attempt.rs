@@ -1,9 +1,8 @@
-//! The limit of one attempt.
+//! The limit of one attempt, and how long it took.
 
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{self, Poll},
     time::Duration,
 };
@@ -11,41 +10,33 @@ use std::{
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::{Call, Response, StackCounters, timer::Timer};
+use super::{Call, Response, stack, timer::Timer};
 use crate::{Delivery, Error, Result};
 
-/// Ends an attempt that is not answered in time.
+/// Ends an attempt that is not answered in time, and measures each as `http.client.request.duration`.
 ///
 /// Once the answer has begun, its body may take longer: then the transport watches that it does not
 /// fall silent, and the deadline bounds all. A service below that does not say when the answer begins
 /// has to be done within the limit.
 ///
 /// The failure is Transient; nobody knows whether the vendor has acted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct AttemptLayer {
     limit: Duration,
-    counters: Arc<StackCounters>,
 }
 
 impl AttemptLayer {
     /// This limit.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
-        Self { limit, counters: Arc::default() }
-    }
-
-    /// Counts here.
-    #[must_use]
-    pub fn counters(mut self, counters: Arc<StackCounters>) -> Self {
-        self.counters = counters;
-        self
+        Self { limit }
     }
 }
 
 impl<S> Layer<S> for AttemptLayer {
     type Service = AttemptService<S>;
     fn layer(&self, inner: S) -> Self::Service {
-        AttemptService { inner, layer: self.clone() }
+        AttemptService { inner, limit: self.limit }
     }
 }
 
@@ -53,7 +44,7 @@ impl<S> Layer<S> for AttemptLayer {
 #[derive(Debug, Clone)]
 pub struct AttemptService<S> {
     inner: S,
-    layer: AttemptLayer,
+    limit: Duration,
 }
 
 impl<S> Service<Call> for AttemptService<S>
@@ -69,13 +60,15 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
+        stack::passes(stack::ATTEMPT);
         call.attempting();
-        let end = call.context().clock().monotonic().saturating_add(self.layer.limit);
+        let since = call.now();
         AttemptFuture {
-            timer: Timer::new(end),
-            layer: self.layer.clone(),
-            call: call.watched(),
-            inner: self.inner.call(call),
+            since,
+            timer: Timer::new(since.saturating_add(self.limit)),
+            limit: self.limit,
+            inner: self.inner.call(call.clone()),
+            call,
         }
     }
 }
@@ -85,7 +78,8 @@ pin_project! {
     #[derive(Debug)]
     pub struct AttemptFuture<F> {
         call: Call,
-        layer: AttemptLayer,
+        since: Duration,
+        limit: Duration,
         timer: Timer,
         #[pin]
         inner: F,
@@ -97,16 +91,20 @@ impl<F: Future<Output = Result<Response>>> Future for AttemptFuture<F> {
 
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Poll::Ready(result) = this.inner.poll(task) {
-            return Poll::Ready(result);
-        }
-        if this.call.is_answering() || this.timer.poll(&**this.call.context().clock(), task).is_pending() {
-            return Poll::Pending;
-        }
-        this.layer.counters.timeouts.increment();
-        let message = format!("no answer within {:?}", this.layer.limit);
-        Poll::Ready(Err(
-            Error::transient(this.call.request().operation(), message).with_delivery(Delivery::Unknown)
-        ))
+        let clock = &**this.call.context().clock();
+        let result = match this.inner.poll(task) {
+            Poll::Ready(result) => result,
+            Poll::Pending if this.call.is_answering() => return Poll::Pending,
+            Poll::Pending if this.timer.poll(clock, task).is_pending() => return Poll::Pending,
+            Poll::Pending => {
+                this.call.counters().timeouts.increment();
+                let message = format!("no answer within {:?}", this.limit);
+                let error = Error::transient(this.call.request().operation(), message);
+                Err(error.with_delivery(Delivery::Unknown))
+            }
+        };
+        let taken = this.call.tick().saturating_sub(*this.since);
+        this.call.counters().durations.record(this.call.request().http_method(), &result, taken);
+        Poll::Ready(result)
     }
 }

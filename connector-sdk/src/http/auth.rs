@@ -3,29 +3,29 @@
 use std::{
     fmt,
     future::Future,
-    mem,
     pin::Pin,
     sync::Arc,
-    task::{self, Poll},
+    task::{self, Poll, ready},
 };
 
-use futures_util::future::{BoxFuture, Ready, ready};
+use futures_util::future::BoxFuture;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service, ServiceExt};
 use url::Url;
 
-use super::{Call, Outgoing, Response, StackCounters, hosts::Hosts};
+use super::{Call, Outgoing, Request, Response, hosts::Hosts, spare::Spare, stack};
 use crate::{
     Class, Delivery, Error, Result,
     auth::{Token, TokenSource},
 };
 
-/// Resolves where a request goes and puts a token on it, anew for each attempt: a vendor may move us
+/// Says where a request goes and puts a token on it, anew for each attempt: a vendor may move us
 /// to another host with a new token, and a token may end while we wait.
 ///
 /// An answer of class Auth that is not exhausted means that the token was refused: it is renewed, and
 /// the request replayed, once, which is no attempt of the retry. Nothing goes to a host that the
-/// connection does not name.
+/// connection does not name: who sends gets address and credential from [`Call::outgoing`] alone, which
+/// checks the one before it gives the other.
 #[derive(Debug, Clone)]
 pub struct AuthLayer(Arc<Settings>);
 
@@ -34,7 +34,13 @@ struct Settings {
     tokens: Option<Arc<dyn TokenSource>>,
     base_url: Option<Url>,
     hosts: Hosts,
-    counters: Arc<StackCounters>,
+}
+
+/// What an attempt may use: the settings of its client, and a token.
+#[derive(Debug, Clone)]
+pub(super) struct Credential {
+    settings: Arc<Settings>,
+    token: Option<Token>,
 }
 
 impl AuthLayer {
@@ -42,7 +48,7 @@ impl AuthLayer {
     /// credentials go anywhere, and credentials nowhere.
     #[must_use]
     pub fn new(hosts: Hosts) -> Self {
-        Self(Arc::new(Settings { tokens: None, base_url: None, hosts, counters: Arc::default() }))
+        Self(Arc::new(Settings { tokens: None, base_url: None, hosts }))
     }
 
     /// Puts tokens of this source on requests.
@@ -57,108 +63,129 @@ impl AuthLayer {
         self.change(|settings| settings.base_url = Some(url))
     }
 
-    /// Counts here.
-    #[must_use]
-    pub fn counters(self, counters: Arc<StackCounters>) -> Self {
-        self.change(|settings| settings.counters = counters)
-    }
-
     fn change(mut self, edit: impl FnOnce(&mut Settings)) -> Self {
         edit(Arc::make_mut(&mut self.0));
         self
     }
+
+    /// The call of an attempt, with this token.
+    fn with(&self, call: &Call, token: Option<Token>) -> Call {
+        call.clone().with_credential(Credential { settings: Arc::clone(&self.0), token })
+    }
 }
 
-impl Settings {
-    /// The call with its address, and with the token on it.
-    fn address(&self, call: &Call, with: Option<(&dyn TokenSource, &Token)>) -> Result<Call> {
-        let request = call.request();
-        let base = with.and_then(|(_, token)| token.base_url()).or(self.base_url.as_ref());
+impl Credential {
+    /// Where a request goes, with the token on it.
+    pub(super) fn address(&self, request: &Request) -> Result<Outgoing> {
+        let Settings { tokens, base_url, hosts } = &*self.settings;
+        let base = self.token.as_ref().and_then(Token::base_url).or(base_url.as_ref());
         let url = request.url(base)?;
-        let anywhere = self.hosts.is_empty() && with.is_none();
-        if !anywhere && !self.hosts.holds(&url) {
+        let anywhere = hosts.is_empty() && self.token.is_none();
+        if !anywhere && !hosts.holds(&url) {
             let message = "the connection does not name this host: add it to `network.allow_hosts` if requests and \
                            credentials may go there";
             let host = url.host_str().unwrap_or_default();
             return Err(Error::config(request.operation(), message).with_context("host", host));
         }
         let mut outgoing = Outgoing::new(url);
-        if let Some((source, token)) = with {
+        if let (Some(source), Some(token)) = (tokens, &self.token) {
             source.apply(token, &mut outgoing.headers, &mut outgoing.url)?;
         }
-        Ok(call.clone().going_to(outgoing))
+        Ok(outgoing)
     }
 }
 
-impl<S> Layer<S> for AuthLayer {
+impl<S: Clone> Layer<S> for AuthLayer {
     type Service = AuthService<S>;
     fn layer(&self, inner: S) -> Self::Service {
-        AuthService { inner, layer: self.clone() }
+        AuthService { inner: Spare::new(inner), layer: self.clone() }
     }
 }
 
 /// See [`AuthLayer`].
 #[derive(Debug, Clone)]
 pub struct AuthService<S> {
-    inner: S,
+    inner: Spare<S>,
     layer: AuthLayer,
 }
 
 impl<S> Service<Call> for AuthService<S>
 where
-    S: Service<Call, Response = Response, Error = Error> + Clone + Send + 'static,
+    S: Service<Call, Response = Response, Error = Error> + Clone + Send + Sync + 'static,
     S::Future: Send,
 {
     type Response = Response;
     type Error = Error;
-    type Future = AuthFuture<S::Future>;
+    type Future = AuthFuture<S>;
 
     fn poll_ready(&mut self, task: &mut task::Context<'_>) -> Poll<Result<()>> {
         self.inner.poll_ready(task)
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let settings = Arc::clone(&self.layer.0);
-        if let Some(tokens) = settings.tokens.clone() {
-            // The one that was made ready goes along; its clone is not ready.
-            let clone = self.inner.clone();
-            let inner = mem::replace(&mut self.inner, clone);
-            let future = Box::pin(signed(inner, settings, tokens, call));
-            return AuthFuture { way: Way::Signed { future } };
-        }
-        let way = match settings.address(&call, None) {
-            Ok(call) => Way::Unsigned { future: self.inner.call(call) },
-            Err(error) => Way::Refused { future: ready(Err(error)) },
+        stack::passes(stack::AUTH);
+        let layer = &self.layer;
+        let way = match &layer.0.tokens {
+            None => Way::Unsigned { sent: self.inner.call(layer.with(&call, None)) },
+            Some(tokens) => match tokens.held(call.context()) {
+                Some(token) => Way::Signed {
+                    sent: self.inner.call(layer.with(&call, Some(token.clone()))),
+                    again: Some(Again { service: self.inner.copy(), layer: layer.clone(), call, token }),
+                },
+                None => {
+                    let fetched = fetched(self.inner.take(), layer.clone(), call);
+                    Way::Waiting { future: Box::pin(fetched) }
+                }
+            },
         };
         AuthFuture { way }
     }
 }
 
-async fn signed<S>(
-    mut inner: S,
-    settings: Arc<Settings>,
-    tokens: Arc<dyn TokenSource>,
+/// What it takes to send an attempt again.
+struct Again<S> {
+    service: Arc<S>,
+    layer: AuthLayer,
     call: Call,
+    token: Token,
+}
+
+/// Fetches a token, and sends the attempt with it.
+async fn fetched<S>(mut service: S, layer: AuthLayer, call: Call) -> Result<Response>
+where
+    S: Service<Call, Response = Response, Error = Error> + Clone,
+{
+    let Some(tokens) = &layer.0.tokens else { return service.call(call).await };
+    call.holding();
+    let token = tokens.token(call.context()).await.map_err(not_sent)?;
+    call.tick();
+    call.passing_on();
+    match service.call(layer.with(&call, Some(token.clone()))).await {
+        Err(error) if was_token_refused(&error) => replayed(service, &layer, &call, &token, error).await,
+        result => result,
+    }
+}
+
+/// Sends the attempt once more, with another token than the refused one.
+async fn replayed<S>(
+    mut service: S,
+    layer: &AuthLayer,
+    call: &Call,
+    refused: &Token,
+    refusal: Error,
 ) -> Result<Response>
 where
     S: Service<Call, Response = Response, Error = Error>,
 {
-    call.holding();
-    let token = tokens.token(call.context()).await.map_err(not_sent)?;
-    let first = settings.address(&call, Some((&*tokens, &token)))?;
-    call.passing_on();
-    let refusal = match inner.call(first).await {
-        Err(error) if was_token_refused(&error) => error,
-        result => return result,
-    };
+    let Some(tokens) = &layer.0.tokens else { return Err(refusal) };
     call.holding();
     let token =
-        tokens.renew(call.context(), &token).await.map_err(|error| not_sent(error).with_source(refusal))?;
-    let second = settings.address(&call, Some((&*tokens, &token)))?;
-    let service = inner.ready().await?;
-    settings.counters.replays.increment();
+        tokens.renew(call.context(), refused).await.map_err(|error| not_sent(error).with_source(refusal))?;
+    let service = service.ready().await?;
+    call.counters().replays.increment();
+    call.tick();
     call.passing_on();
-    match service.call(second).await {
+    match service.call(layer.with(call, Some(token))).await {
         // A token that is refused at birth: another would be, too.
         Err(error) if was_token_refused(&error) => Err(error.into_exhausted()),
         result => result,
@@ -176,34 +203,57 @@ fn not_sent(error: Error) -> Error {
 
 pin_project! {
     /// The future of [`AuthService`].
-    pub struct AuthFuture<F> {
+    pub struct AuthFuture<S>
+    where
+        S: Service<Call>,
+    {
         #[pin]
-        way: Way<F>,
+        way: Way<S, S::Future>,
     }
 }
 
 pin_project! {
     #[project = WayOf]
-    enum Way<F> {
-        Signed { future: BoxFuture<'static, Result<Response>> },
-        Unsigned { #[pin] future: F },
-        Refused { future: Ready<Result<Response>> },
+    enum Way<S, F> {
+        Unsigned { #[pin] sent: F },
+        /// With the token in hand: most of them, and without an allocation.
+        Signed { #[pin] sent: F, again: Option<Again<S>> },
+        /// For a token, or for the answer to a replay.
+        Waiting { future: BoxFuture<'static, Result<Response>> },
     }
 }
 
-impl<F: Future<Output = Result<Response>>> Future for AuthFuture<F> {
+impl<S> Future for AuthFuture<S>
+where
+    S: Service<Call, Response = Response, Error = Error> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
     type Output = Result<Response>;
 
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
-        match self.project().way.project() {
-            WayOf::Signed { future } => future.as_mut().poll(task),
-            WayOf::Unsigned { future } => future.poll(task),
-            WayOf::Refused { future } => Pin::new(future).poll(task),
+        let mut way = self.project().way;
+        loop {
+            let (result, again) = match way.as_mut().project() {
+                WayOf::Unsigned { sent } => return sent.poll(task),
+                WayOf::Waiting { future } => return future.as_mut().poll(task),
+                WayOf::Signed { sent, again } => (ready!(sent.poll(task)), again.take()),
+            };
+            match (result, again) {
+                (Err(refusal), Some(Again { service, layer, call, token }))
+                    if was_token_refused(&refusal) =>
+                {
+                    let future = Box::pin(async move {
+                        replayed(S::clone(&service), &layer, &call, &token, refusal).await
+                    });
+                    way.set(Way::Waiting { future });
+                }
+                (result, _) => return Poll::Ready(result),
+            }
         }
     }
 }
 
-impl<F> fmt::Debug for AuthFuture<F> {
+impl<S: Service<Call>> fmt::Debug for AuthFuture<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AuthFuture")
     }

@@ -1,9 +1,13 @@
 //! What travels through the layers: a request, whose call it is, and what the layers know of it so far.
+//!
+//! One allocation holds all of it; a clone is the same operation. What changes on the way stands in
+//! atomics that one task at a time writes, so relaxed loads and stores are enough.
 
 use std::{
+    fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -11,27 +15,34 @@ use std::{
 use ::http::HeaderMap;
 use url::Url;
 
-use super::Request;
+use super::{Request, StackCounters, auth::Credential};
 use crate::{Context, Delivery, Result};
 
 /// One operation on its way through the stack. A clone is the same operation: retries share it.
 #[derive(Debug, Clone)]
 pub struct Call {
     shared: Arc<Shared>,
-    ends_at: Option<Duration>,
-    outgoing: Option<Outgoing>,
+    credential: Option<Credential>,
 }
 
 #[derive(Debug)]
 struct Shared {
     cx: Context,
     request: Request,
+    counters: Arc<StackCounters>,
+    /// The reading of the clock that the layers last took, in nanoseconds; [`NEVER`]: none yet.
+    now: AtomicU64,
+    /// The reading of the clock at which it has to be done; [`NEVER`]: it takes as long as it takes.
+    ends_at: AtomicU64,
     attempts: AtomicU32,
     sending: AtomicBool,
     answering: AtomicBool,
     /// The worst delivery of the attempts that ended, as a number.
     settled: AtomicU8,
 }
+
+/// No reading of a clock.
+const NEVER: u64 = u64::MAX;
 
 /// Where an attempt goes, and the headers that layers add to those of the request.
 #[derive(Clone)]
@@ -52,8 +63,8 @@ impl Outgoing {
 }
 
 /// Shows the URL without its query, and no headers.
-impl std::fmt::Debug for Outgoing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&super::request::without_query(&self.url))
     }
 }
@@ -62,18 +73,24 @@ impl Call {
     /// A new operation.
     #[must_use]
     pub fn new(cx: Context, request: Request) -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                cx,
-                request,
-                attempts: AtomicU32::new(0),
-                sending: AtomicBool::new(true),
-                answering: AtomicBool::new(false),
-                settled: AtomicU8::new(0),
-            }),
-            ends_at: None,
-            outgoing: None,
-        }
+        Self::counted(cx, request, Arc::default())
+    }
+
+    /// A new operation, which the layers count here.
+    #[must_use]
+    pub fn counted(cx: Context, request: Request, counters: Arc<StackCounters>) -> Self {
+        let shared = Shared {
+            cx,
+            request,
+            counters,
+            now: AtomicU64::new(NEVER),
+            ends_at: AtomicU64::new(NEVER),
+            attempts: AtomicU32::new(0),
+            sending: AtomicBool::new(true),
+            answering: AtomicBool::new(false),
+            settled: AtomicU8::new(0),
+        };
+        Self { shared: Arc::new(shared), credential: None }
     }
 
     /// Whose call it is.
@@ -87,75 +104,101 @@ impl Call {
         &self.shared.request
     }
 
+    /// Where layers count what they do.
+    #[must_use]
+    pub fn counters(&self) -> &StackCounters {
+        &self.shared.counters
+    }
+
+    /// The monotonic clock as the layers last read it. A layer that has waited reads it
+    /// [anew](Self::tick); all others share the reading, because each costs as much as a layer.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        match self.shared.now.load(Relaxed) {
+            NEVER => self.tick(),
+            nanos => Duration::from_nanos(nanos),
+        }
+    }
+
+    /// Reads the monotonic clock.
+    pub fn tick(&self) -> Duration {
+        let now = self.context().clock().monotonic();
+        self.shared.now.store(nanos(now), Relaxed);
+        now
+    }
+
+    /// The clock after something that began at `since`: as a layer below read it when that ended.
+    pub(super) fn now_after(&self, since: Duration) -> Duration {
+        Some(self.now()).filter(|now| *now > since).unwrap_or_else(|| self.tick())
+    }
+
     /// The reading of the monotonic clock at which the operation has to be done; set by the deadline.
     #[must_use]
     pub fn ends_at(&self) -> Option<Duration> {
-        self.ends_at
+        let end = self.shared.ends_at.load(Relaxed);
+        (end != NEVER).then(|| Duration::from_nanos(end))
     }
 
     /// The time that is left; none: as long as it takes.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.ends_at.map(|end| end.saturating_sub(self.context().clock().monotonic()))
+        self.ends_at().map(|end| end.saturating_sub(self.context().clock().monotonic()))
     }
 
-    pub(super) fn ending_at(mut self, end: Duration) -> Self {
-        self.ends_at = Some(self.ends_at.map_or(end, |earlier| earlier.min(end)));
+    /// Has to be done then, or earlier if it had to.
+    pub(super) fn end_at(&self, end: Duration) {
+        self.shared.ends_at.store(self.shared.ends_at.load(Relaxed).min(nanos(end)), Relaxed);
+    }
+
+    /// Where this attempt goes, with its credential: what a transport sends. The only way to the
+    /// credential leads through here, past the check of the host.
+    ///
+    /// # Errors
+    /// Config when the request cannot be sent as it is, has no base, or goes to a host that the
+    /// connection does not name.
+    pub fn outgoing(&self) -> Result<Outgoing> {
+        match &self.credential {
+            Some(credential) => credential.address(self.request()),
+            None => Ok(Outgoing::new(self.request().url(None)?)),
+        }
+    }
+
+    pub(super) fn with_credential(mut self, credential: Credential) -> Self {
+        self.credential = Some(credential);
         self
-    }
-
-    /// The same operation for a layer that only watches it: a clone that copies no address.
-    pub(super) fn watched(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), ends_at: self.ends_at, outgoing: None }
-    }
-
-    /// Where this attempt goes, once that is known; set by the auth layer.
-    #[must_use]
-    pub fn outgoing(&self) -> Option<&Outgoing> {
-        self.outgoing.as_ref()
-    }
-
-    pub(super) fn going_to(mut self, outgoing: Outgoing) -> Self {
-        self.outgoing = Some(outgoing);
-        self
-    }
-
-    /// The URL of this attempt: what the auth layer resolved, or the request's own.
-    pub(super) fn url(&self) -> Result<Url> {
-        self.outgoing.as_ref().map_or_else(|| self.request().url(None), |outgoing| Ok(outgoing.url.clone()))
     }
 
     /// How often it has been tried.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        self.shared.attempts.load(Ordering::Relaxed)
+        self.shared.attempts.load(Relaxed)
     }
 
     /// An attempt begins.
     pub(super) fn attempting(&self) {
-        self.shared.attempts.fetch_add(1, Ordering::Relaxed);
-        self.shared.answering.store(false, Ordering::Relaxed);
+        self.shared.attempts.store(self.attempts().saturating_add(1), Relaxed);
+        self.shared.answering.store(false, Relaxed);
     }
 
     /// The answer has begun: from here on the body's limits apply, not the attempt's.
     pub(super) fn answering(&self) {
-        self.shared.answering.store(true, Ordering::Relaxed);
+        self.shared.answering.store(true, Relaxed);
     }
 
     pub(super) fn is_answering(&self) -> bool {
-        self.shared.answering.load(Ordering::Relaxed)
+        self.shared.answering.load(Relaxed)
     }
 
     /// The layer that says so holds the operation back: it waits, or fetches a token. Nothing is on
     /// the wire until it [passes on](Self::passing_on).
     pub fn holding(&self) {
-        self.shared.sending.store(false, Ordering::Relaxed);
+        self.shared.sending.store(false, Relaxed);
     }
 
     /// The layers below have it, and may have sent it. So it is taken to be from the start, that a
     /// layer used alone never claims that a write was not sent.
     pub fn passing_on(&self) {
-        self.shared.sending.store(true, Ordering::Relaxed);
+        self.shared.sending.store(true, Relaxed);
     }
 
     /// An attempt has ended, with this effect.
@@ -165,18 +208,23 @@ impl Call {
             Delivery::Answered => 1,
             Delivery::Unknown => 2,
         };
-        self.shared.settled.fetch_max(number, Ordering::Relaxed);
+        self.shared.settled.fetch_max(number, Relaxed);
         self.holding();
     }
 
     /// The worst that may be true of all attempts so far: has the vendor acted on one?
     #[must_use]
     pub fn delivery(&self) -> Delivery {
-        match self.shared.settled.load(Ordering::Relaxed) {
-            _ if self.shared.sending.load(Ordering::Relaxed) => Delivery::Unknown,
+        match self.shared.settled.load(Relaxed) {
+            _ if self.shared.sending.load(Relaxed) => Delivery::Unknown,
             0 => Delivery::NotSent,
             1 => Delivery::Answered,
             _ => Delivery::Unknown,
         }
     }
+}
+
+/// A reading of a monotonic clock as a number; five centuries fit.
+fn nanos(reading: Duration) -> u64 {
+    u64::try_from(reading.as_nanos()).unwrap_or(NEVER - 1).min(NEVER - 1)
 }

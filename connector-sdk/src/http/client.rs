@@ -6,10 +6,15 @@ use tower::{Service, ServiceExt};
 use url::Url;
 
 use super::{
-    AuthLayer, Call, Faults, Hosts, Request, Response, StackCounters, StatusFaults, Transport,
+    AuthLayer, Call, Faults, Hosts, OneQuota, Quotas, Request, Response, StackCounters, StackHealth,
+    StackState, StatusFaults, Transport,
     stack::{self, Stack},
 };
-use crate::{Context, Error, Result, auth::TokenSource, resilience::Resilience};
+use crate::{
+    Context, Error, Result,
+    auth::TokenSource,
+    resilience::{QuotaKey, RateLimiter, Resilience},
+};
 
 /// A resilient HTTP client for one connection. A clone is cheap and shares connections and counters.
 ///
@@ -26,6 +31,7 @@ use crate::{Context, Error, Result, auth::TokenSource, resilience::Resilience};
 pub struct HttpClient {
     stack: Stack,
     counters: Arc<StackCounters>,
+    state: StackState,
 }
 
 impl HttpClient {
@@ -36,6 +42,8 @@ impl HttpClient {
             base_url: None,
             tokens: None,
             faults: Arc::new(StatusFaults),
+            quotas: None,
+            limiter: None,
             user_agent: concat!("connector-sdk/", env!("CARGO_PKG_VERSION")).to_owned(),
             allow_hosts: cx.network().allow_hosts.clone(),
             resilience: cx.resilience().clone(),
@@ -52,13 +60,20 @@ impl HttpClient {
     /// the vendor says no. Ambiguous when nobody knows whether a write happened. Else what the client's
     /// [`Faults`] make of the answer.
     pub async fn send(&self, cx: &Context, request: Request) -> Result<Response> {
-        self.stack.clone().ready().await?.call(Call::new(cx.clone(), request)).await
+        let call = Call::counted(cx.clone(), request, Arc::clone(&self.counters));
+        self.stack.clone().ready().await?.call(call).await
     }
 
     /// What its layers have done so far.
     #[must_use]
     pub fn counters(&self) -> &StackCounters {
         &self.counters
+    }
+
+    /// How it is doing: the breaker, the limits, the quotas.
+    #[must_use]
+    pub fn health(&self, cx: &Context) -> StackHealth {
+        self.state.health(cx.clock().monotonic())
     }
 }
 
@@ -76,6 +91,8 @@ pub struct HttpClientBuilder {
     base_url: Option<Url>,
     tokens: Option<Arc<dyn TokenSource>>,
     faults: Arc<dyn Faults>,
+    quotas: Option<Arc<dyn Quotas>>,
+    limiter: Option<Arc<RateLimiter>>,
     user_agent: String,
     allow_hosts: Vec<String>,
     resilience: Resilience,
@@ -97,6 +114,18 @@ impl HttpClientBuilder {
     /// Reads the vendor's answers this way; the default is [`StatusFaults`].
     pub fn faults(mut self, faults: Arc<dyn Faults>) -> Self {
         self.faults = faults;
+        self
+    }
+
+    /// Keeps to these quotas; the default knows of one for all requests, and learns it from the answers.
+    pub fn quotas(mut self, quotas: Arc<dyn Quotas>) -> Self {
+        self.quotas = Some(quotas);
+        self
+    }
+
+    /// Shares the state of the quotas with others that draw on them: the default is the client's own.
+    pub fn limiter(mut self, limiter: Arc<RateLimiter>) -> Self {
+        self.limiter = Some(limiter);
         self
     }
 
@@ -143,9 +172,7 @@ impl HttpClientBuilder {
                 "a client with tokens needs a base URL or the hosts they may go to",
             ));
         }
-        let counters = Arc::<StackCounters>::default();
-        let transport =
-            Transport::new(cx.network(), &self.resilience, &self.user_agent)?.counters(Arc::clone(&counters));
+        let transport = Transport::new(cx.network(), &self.resilience, &self.user_agent)?;
         let mut auth = AuthLayer::new(hosts);
         if let Some(url) = self.base_url {
             auth = auth.base_url(url);
@@ -153,7 +180,13 @@ impl HttpClientBuilder {
         if let Some(tokens) = self.tokens {
             auth = auth.tokens(tokens);
         }
-        let stack = stack::build(&self.resilience, cx.seed(), auth, self.faults, &counters, transport);
-        Ok(HttpClient { stack, counters })
+        let mut state = StackState::new(&self.resilience, cx.seed());
+        if let Some(limiter) = self.limiter {
+            state.limiter = limiter;
+        }
+        let key = format!("{}/{}", cx.tenant(), cx.connection());
+        let quotas = self.quotas.unwrap_or_else(|| Arc::new(OneQuota::new(QuotaKey::from(key))));
+        let stack = stack::build(&self.resilience, &state, auth, quotas, self.faults, transport);
+        Ok(HttpClient { stack, counters: Arc::default(), state })
     }
 }

@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use super::durations::Durations;
+
 /// A number that only grows, and that anybody may read at any time.
 #[derive(Default)]
 pub struct Counter(AtomicU64);
@@ -52,6 +54,10 @@ pub struct StackCounters {
     pub given_up: Counter,
     /// Retry: writes of which nobody knows whether they happened.
     pub ambiguous: Counter,
+    /// Breaker: attempts that it refused.
+    pub refused: Counter,
+    /// Rate: attempts that a quota sent back to wait.
+    pub held_back: Counter,
     /// Auth: requests repeated with a renewed token.
     pub replays: Counter,
     /// Faults: answers that were failures.
@@ -68,4 +74,6 @@ pub struct StackCounters {
     pub truncated: Counter,
     /// Transport: bytes of bodies received, as sent over the wire.
     pub received_bytes: Counter,
+    /// Attempt: how long they took.
+    pub(super) durations: Durations,
 }

@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{self, Poll},
     time::Duration,
 };
@@ -11,38 +10,30 @@ use std::{
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::{Call, Response, StackCounters, timer::Timer};
+use super::{Call, Response, stack, timer::Timer};
 use crate::{Class, Delivery, Error, Result};
 
 /// Ends an operation that is not done in time. The layers below see the end coming
 /// ([`Call::remaining`]), so that none of them starts a wait beyond it.
 ///
 /// The failure is Transient and exhausted; Ambiguous for a write that may have been sent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct DeadlineLayer {
     limit: Duration,
-    counters: Arc<StackCounters>,
 }
 
 impl DeadlineLayer {
     /// This limit.
     #[must_use]
     pub fn new(limit: Duration) -> Self {
-        Self { limit, counters: Arc::default() }
-    }
-
-    /// Counts here.
-    #[must_use]
-    pub fn counters(mut self, counters: Arc<StackCounters>) -> Self {
-        self.counters = counters;
-        self
+        Self { limit }
     }
 }
 
 impl<S> Layer<S> for DeadlineLayer {
     type Service = DeadlineService<S>;
     fn layer(&self, inner: S) -> Self::Service {
-        DeadlineService { inner, layer: self.clone() }
+        DeadlineService { inner, limit: self.limit }
     }
 }
 
@@ -50,7 +41,7 @@ impl<S> Layer<S> for DeadlineLayer {
 #[derive(Debug, Clone)]
 pub struct DeadlineService<S> {
     inner: S,
-    layer: DeadlineLayer,
+    limit: Duration,
 }
 
 impl<S> Service<Call> for DeadlineService<S>
@@ -66,11 +57,12 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        let end = call.context().clock().monotonic().saturating_add(self.layer.limit);
-        let call = call.ending_at(end);
+        stack::passes(stack::DEADLINE);
+        let end = call.now().saturating_add(self.limit);
+        call.end_at(end);
         DeadlineFuture {
             timer: Timer::new(end),
-            layer: self.layer.clone(),
+            limit: self.limit,
             inner: self.inner.call(call.clone()),
             call,
         }
@@ -82,7 +74,7 @@ pin_project! {
     #[derive(Debug)]
     pub struct DeadlineFuture<F> {
         call: Call,
-        layer: DeadlineLayer,
+        limit: Duration,
         timer: Timer,
         #[pin]
         inner: F,
@@ -100,8 +92,8 @@ impl<F: Future<Output = Result<Response>>> Future for DeadlineFuture<F> {
         if this.timer.poll(&**this.call.context().clock(), task).is_pending() {
             return Poll::Pending;
         }
-        this.layer.counters.overdue.increment();
-        Poll::Ready(Err(overdue(this.call, this.layer.limit)))
+        this.call.counters().overdue.increment();
+        Poll::Ready(Err(overdue(this.call, *this.limit)))
     }
 }
 

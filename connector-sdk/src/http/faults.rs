@@ -13,7 +13,7 @@ use ::http::{StatusCode, header};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use super::{Call, Request, Response, StackCounters};
+use super::{Call, Request, Response, stack};
 use crate::{Class, Counters, Delivery, Error, Result, resilience::retry_after};
 
 /// Reads a vendor's answers: which of them are failures?
@@ -100,21 +100,13 @@ fn redirect_host(response: &Response) -> Option<String> {
 #[derive(Debug, Clone)]
 pub struct FaultsLayer {
     faults: Arc<dyn Faults>,
-    counters: Arc<StackCounters>,
 }
 
 impl FaultsLayer {
     /// Reads answers this way.
     #[must_use]
     pub fn new(faults: Arc<dyn Faults>) -> Self {
-        Self { faults, counters: Arc::default() }
-    }
-
-    /// Counts here.
-    #[must_use]
-    pub fn counters(mut self, counters: Arc<StackCounters>) -> Self {
-        self.counters = counters;
-        self
+        Self { faults }
     }
 }
 
@@ -145,7 +137,8 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        FaultsFuture { layer: self.layer.clone(), call: call.watched(), inner: self.inner.call(call) }
+        stack::passes(stack::FAULTS);
+        FaultsFuture { faults: self.layer.clone(), inner: self.inner.call(call.clone()), call }
     }
 }
 
@@ -153,7 +146,7 @@ pin_project! {
     /// The future of [`FaultsService`].
     #[derive(Debug)]
     pub struct FaultsFuture<F> {
-        layer: FaultsLayer,
+        faults: FaultsLayer,
         call: Call,
         #[pin]
         inner: F,
@@ -166,12 +159,12 @@ impl<F: Future<Output = Result<Response>>> Future for FaultsFuture<F> {
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let response = ready!(this.inner.poll(task))?;
-        let Some(error) = this.layer.faults.fault(this.call.request(), &response) else {
+        let Some(error) = this.faults.faults.fault(this.call.request(), &response) else {
             return Poll::Ready(Ok(response));
         };
-        this.layer.counters.faults.increment();
+        this.call.counters().faults.increment();
         if error.class() == Class::RateLimited {
-            this.layer.counters.throttled.increment();
+            this.call.counters().throttled.increment();
             Counters::add(&this.call.context().counters().throttled, 1);
         }
         Poll::Ready(Err(answered(error, &response)))

@@ -26,17 +26,23 @@
 
 mod attempt;
 mod auth;
+mod breaker;
 mod call;
 mod client;
+mod concurrency;
 mod counters;
 mod deadline;
+mod durations;
 mod faults;
 mod hosts;
 mod operation;
+mod rate;
 mod request;
 mod response;
 mod retry;
+mod spare;
 pub mod stack;
+mod state;
 mod timer;
 mod transport;
 
@@ -46,14 +52,18 @@ pub use url::Url;
 
 pub use attempt::{AttemptFuture, AttemptLayer, AttemptService};
 pub use auth::{AuthFuture, AuthLayer, AuthService};
+pub use breaker::{BreakerFuture, BreakerLayer, BreakerService};
 pub use call::{Call, Outgoing};
 pub use client::{HttpClient, HttpClientBuilder};
+pub use concurrency::{ConcurrencyFuture, ConcurrencyLayer, ConcurrencyService, Gate, GateState};
 pub use counters::{Counter, StackCounters};
 pub use deadline::{DeadlineFuture, DeadlineLayer, DeadlineService};
 pub use faults::{Faults, FaultsFuture, FaultsLayer, FaultsService, StatusFaults};
 pub use hosts::Hosts;
 pub use operation::{OperationFuture, OperationLayer, OperationService};
+pub use rate::{OneQuota, Quotas, RateFuture, RateLayer, RateService};
 pub use request::{Request, Target};
 pub use response::Response;
 pub use retry::{RetryFuture, RetryLayer, RetryService};
+pub use state::{StackHealth, StackState};
 pub use transport::Transport;

@@ -3,7 +3,6 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{self, Poll, ready},
 };
 
@@ -11,29 +10,18 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use tracing::{Span, field::Empty};
 
-use super::{Call, Response, StackCounters};
+use super::{Call, Response, stack};
 use crate::{Error, Result};
 
 /// Puts each operation into a span with its name, host, status, attempts and the class of its failure:
 /// never headers, bodies, paths or queries.
-#[derive(Debug, Clone, Default)]
-pub struct OperationLayer {
-    counters: Arc<StackCounters>,
-}
-
-impl OperationLayer {
-    /// Counts here.
-    #[must_use]
-    pub fn counters(mut self, counters: Arc<StackCounters>) -> Self {
-        self.counters = counters;
-        self
-    }
-}
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OperationLayer;
 
 impl<S> Layer<S> for OperationLayer {
     type Service = OperationService<S>;
     fn layer(&self, inner: S) -> Self::Service {
-        OperationService { inner, layer: self.clone() }
+        OperationService { inner }
     }
 }
 
@@ -41,7 +29,6 @@ impl<S> Layer<S> for OperationLayer {
 #[derive(Debug, Clone)]
 pub struct OperationService<S> {
     inner: S,
-    layer: OperationLayer,
 }
 
 impl<S> Service<Call> for OperationService<S>
@@ -66,10 +53,11 @@ where
             "server.address" = Empty,
             "error.type" = Empty,
         );
-        self.layer.counters.operations.increment();
-        let watched = call.watched();
-        let inner = span.in_scope(|| self.inner.call(call));
-        OperationFuture { call: watched, span, counters: Arc::clone(&self.layer.counters), inner }
+        stack::passes(stack::OPERATION);
+        call.tick();
+        call.counters().operations.increment();
+        let inner = span.in_scope(|| self.inner.call(call.clone()));
+        OperationFuture { call, span, inner }
     }
 }
 
@@ -79,7 +67,6 @@ pin_project! {
     pub struct OperationFuture<F> {
         call: Call,
         span: Span,
-        counters: Arc<StackCounters>,
         #[pin]
         inner: F,
     }
@@ -99,7 +86,7 @@ impl<F: Future<Output = Result<Response>>> Future for OperationFuture<F> {
                 this.span.record("server.address", response.url.host_str());
             }
             Err(error) => {
-                this.counters.failed.increment();
+                this.call.counters().failed.increment();
                 this.span.record(
                     "server.address",
                     error.context().find(|(name, _)| *name == "host").map(|(_, host)| host),

@@ -13,49 +13,45 @@ use pin_project_lite::pin_project;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tower::{Layer, Service};
 
-use super::{Call, Response, StackCounters, timer::Timer};
+use super::{Call, Response, spare::Spare, stack, timer::Timer};
 use crate::{
     Class, Counters, Delivery, Error, Result,
-    resilience::{Decision, Failure, Jitter, Reason, RetryPolicy, Standing},
+    resilience::{Decision, Failure, Jitter, Reason, RetryBudget, RetryPolicy, Standing},
 };
 
-/// Tries an operation again, after a wait, as a [`RetryPolicy`] decides.
+/// Tries an operation again, after a wait, as a [`RetryPolicy`] decides and a [`RetryBudget`] permits.
 ///
 /// It is outside of all that a single attempt needs: no permit is held through a wait, and each
 /// attempt has a fresh token. What it gives up is exhausted. A stop of the host ends a wait.
 #[derive(Debug, Clone)]
-pub struct RetryLayer {
+pub struct RetryLayer(Arc<Settings>);
+
+#[derive(Debug)]
+struct Settings {
     policy: RetryPolicy,
     jitter: Arc<Jitter>,
-    counters: Arc<StackCounters>,
+    budget: Arc<RetryBudget>,
 }
 
 impl RetryLayer {
-    /// This policy; waits are drawn from the sequence that starts at `seed` (0: another one each time).
+    /// This policy, with waits drawn from `jitter` and further attempts paid from `budget`.
     #[must_use]
-    pub fn new(policy: RetryPolicy, seed: u64) -> Self {
-        Self { policy, jitter: Arc::new(Jitter::new(seed)), counters: Arc::default() }
-    }
-
-    /// Counts here.
-    #[must_use]
-    pub fn counters(mut self, counters: Arc<StackCounters>) -> Self {
-        self.counters = counters;
-        self
+    pub fn new(policy: RetryPolicy, jitter: Arc<Jitter>, budget: Arc<RetryBudget>) -> Self {
+        Self(Arc::new(Settings { policy, jitter, budget }))
     }
 }
 
-impl<S> Layer<S> for RetryLayer {
+impl<S: Clone> Layer<S> for RetryLayer {
     type Service = RetryService<S>;
     fn layer(&self, inner: S) -> Self::Service {
-        RetryService { inner, layer: self.clone() }
+        RetryService { inner: Spare::new(inner), layer: self.clone() }
     }
 }
 
 /// See [`RetryLayer`].
 #[derive(Debug, Clone)]
 pub struct RetryService<S> {
-    inner: S,
+    inner: Spare<S>,
     layer: RetryLayer,
 }
 
@@ -72,10 +68,10 @@ where
     }
 
     fn call(&mut self, call: Call) -> Self::Future {
-        // The clone is not ready; it is made so before each further attempt.
-        let service = self.clone();
+        stack::passes(stack::RETRY);
+        self.layer.0.budget.deposit(call.now());
         let state = State::Trying { attempt: self.inner.call(call.clone()) };
-        RetryFuture { service, call, counted: 0, state }
+        RetryFuture { service: self.inner.copy(), layer: self.layer.clone(), call, counted: 0, state }
     }
 }
 
@@ -85,30 +81,37 @@ pin_project! {
     where
         S: Service<Call>,
     {
-        service: RetryService<S>,
+        service: Arc<S>,
+        layer: RetryLayer,
         call: Call,
         counted: u32,
         #[pin]
-        state: State<S::Future>,
+        state: State<S, S::Future>,
     }
 }
 
 pin_project! {
     #[project = StateOf]
-    enum State<F> {
+    enum State<S, F> {
         Trying {
             #[pin]
             attempt: F,
         },
         Waiting {
-            failed: Option<Error>,
-            since: Duration,
-            timer: Timer,
-            #[pin]
-            stop: WaitForCancellationFutureOwned,
+            wait: Box<Wait>,
         },
-        Readying,
+        Readying {
+            service: S,
+        },
     }
+}
+
+/// What a wait is for and what ends it. In a box: most operations never wait, and all carry its place.
+struct Wait {
+    failed: Option<Error>,
+    since: Duration,
+    timer: Timer,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl<S> Future for RetryFuture<S>
@@ -119,8 +122,9 @@ where
 
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let RetryService { inner, layer } = this.service;
-        let cx = this.call.context();
+        let layer = &*this.layer;
+        let call = &*this.call;
+        let cx = call.context();
         let clock = &**cx.clock();
         loop {
             match this.state.as_mut().project() {
@@ -129,47 +133,46 @@ where
                         Ok(response) => return Poll::Ready(Ok(response)),
                         Err(error) => error,
                     };
-                    this.call.settle(error.delivery());
+                    call.settle(error.delivery());
                     *this.counted += 1;
-                    let wait = match layer.decide(this.call, &error, *this.counted) {
+                    let wait = match layer.decide(call, &error, *this.counted) {
                         Decision::GiveUp(reason) => {
-                            return Poll::Ready(Err(layer.give_up(this.call, error, reason)));
+                            return Poll::Ready(Err(layer.give_up(call, error, reason)));
                         }
                         Decision::Retry { wait, counts } => {
                             *this.counted -= u32::from(!counts);
                             wait
                         }
                     };
-                    let attempts = this.call.attempts();
+                    let attempts = call.attempts();
                     tracing::info!(?wait, attempts, "trying again: {error}");
                     let since = clock.monotonic();
+                    let stop = Box::pin(CancellationToken::clone(cx.stop()).cancelled_owned());
+                    let timer = Timer::new(since.saturating_add(wait));
                     this.state.set(State::Waiting {
-                        failed: Some(error),
-                        since,
-                        timer: Timer::new(since.saturating_add(wait)),
-                        stop: CancellationToken::clone(cx.stop()).cancelled_owned(),
+                        wait: Box::new(Wait { failed: Some(error), since, timer, stop }),
                     });
                 }
-                StateOf::Waiting { failed, since, timer, stop } => {
-                    let stopped = stop.poll(task).is_ready();
+                StateOf::Waiting { wait } => {
+                    let stopped = wait.stop.as_mut().poll(task).is_ready();
                     if !stopped {
-                        ready!(timer.poll(clock, task));
+                        ready!(wait.timer.poll(clock, task));
                     }
-                    let waited = clock.monotonic().saturating_sub(*since);
+                    let waited = call.tick().saturating_sub(wait.since);
                     let millis = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
-                    layer.counters.waited_millis.add(millis);
+                    call.counters().waited_millis.add(millis);
                     Counters::add(&cx.counters().waited_millis, millis);
-                    if let (true, Some(error)) = (stopped, failed.take()) {
-                        return Poll::Ready(Err(layer.give_up(this.call, error, Reason::Stopping)));
+                    if let (true, Some(error)) = (stopped, wait.failed.take()) {
+                        return Poll::Ready(Err(layer.give_up(call, error, Reason::Stopping)));
                     }
-                    this.state.set(State::Readying);
+                    this.state.set(State::Readying { service: S::clone(this.service) });
                 }
-                StateOf::Readying => {
-                    ready!(inner.poll_ready(task))?;
-                    layer.counters.retries.increment();
+                StateOf::Readying { service } => {
+                    ready!(service.poll_ready(task))?;
+                    call.counters().retries.increment();
                     Counters::add(&cx.counters().retries, 1);
-                    this.call.passing_on();
-                    let attempt = inner.call(this.call.clone());
+                    call.passing_on();
+                    let attempt = service.call(call.clone());
                     this.state.set(State::Trying { attempt });
                 }
             }
@@ -190,7 +193,17 @@ impl RetryLayer {
         };
         let standing =
             Standing { attempts: counted, remaining: call.remaining(), stopping: cx.is_stopping() };
-        self.policy.decide(failure, standing, self.jitter.draw())
+        let decision = self.0.policy.decide(failure, standing, self.0.jitter.draw());
+        // Coming back when a limit ends, the vendor's or our own, is no storm. A vendor that fails pays
+        // from the budget even where it says when to come back.
+        let is_free = failure.retry_after.is_some()
+            && (failure.class == Class::RateLimited || failure.delivery == Delivery::NotSent);
+        match decision {
+            Decision::Retry { .. } if !is_free && !self.0.budget.withdraw(call.now()) => {
+                Decision::GiveUp(Reason::Budget)
+            }
+            decision => decision,
+        }
     }
 
     /// What the caller gets to see of the last failure.
@@ -199,7 +212,7 @@ impl RetryLayer {
         let error = match reason {
             Reason::Final => return error,
             Reason::Ambiguous => {
-                self.counters.ambiguous.increment();
+                call.counters().ambiguous.increment();
                 let message = format!(
                     "it is unknown whether the vendor did it ({}): look before repeating it",
                     error.message()
@@ -208,12 +221,17 @@ impl RetryLayer {
             }
             Reason::TooLong(wait) => {
                 let resume_at = call.context().clock().now() + wait;
-                let message = format!(
-                    "the vendor asks to wait for {wait:?}, longer than the deadline leaves: come back later"
-                );
-                instead_of(error, Class::RateLimited, message)
-                    .with_retry_after(wait)
-                    .with_resume_at(resume_at)
+                let (class, message) = match error.delivery() {
+                    // A layer of ours held it back, and has said why.
+                    Delivery::NotSent => (error.class(), error.message().to_owned()),
+                    _ => (
+                        Class::RateLimited,
+                        format!(
+                            "the vendor asks to wait for {wait:?}, longer than the deadline leaves: come back later"
+                        ),
+                    ),
+                };
+                instead_of(error, class, message).with_retry_after(wait).with_resume_at(resume_at)
             }
             // Not exhausted: nothing is used up, and who waited for it too need not stop.
             Reason::Stopping => {
@@ -221,8 +239,9 @@ impl RetryLayer {
                 return instead_of(error, Class::Transient, message);
             }
             Reason::Attempts | Reason::Deadline => error,
+            Reason::Budget => error.with_context("retry_budget", "spent"),
         };
-        self.counters.given_up.increment();
+        call.counters().given_up.increment();
         // An earlier attempt may have had an effect that the last one had not.
         let error = match call.delivery() {
             Delivery::Unknown if !call.request().is_safe() => error.with_delivery(Delivery::Unknown),

@@ -6,6 +6,8 @@
 mod backoff;
 mod breaker;
 mod retry;
+mod stub;
+pub use stub::*;
 pub mod retry_after;
 
 use std::time::Duration;
@@ -32,6 +34,14 @@ pub struct Resilience {
     pub idle_timeout: Duration,
     /// The limit of an operation: all attempts and waits.
     pub deadline: Duration,
+    /// How much is tried again at most.
+    pub retry_budget: BudgetSettings,
+    /// When the vendor is not asked any more, and for how long.
+    pub breaker: BreakerSettings,
+    /// How many attempts go at once.
+    pub concurrency: AimdSettings,
+    /// Whether quotas known beforehand pace us. What the vendor answers is obeyed in any case.
+    pub paced: bool,
     /// The largest body, in bytes, as sent.
     pub max_body: u64,
     /// The largest body, in bytes, decompressed.
@@ -48,6 +58,10 @@ impl Default for Resilience {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(300),
+            retry_budget: BudgetSettings::default(),
+            breaker: BreakerSettings::default(),
+            concurrency: AimdSettings::default(),
+            paced: true,
             max_body: 64 << 20,
             max_decompressed_body: 256 << 20,
         }

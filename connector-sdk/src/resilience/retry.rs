@@ -86,6 +86,8 @@ pub enum Reason {
     Attempts,
     /// The time is used up.
     Deadline,
+    /// Too many operations are being tried again: the vendor is down, and more would keep it there.
+    Budget,
     /// The vendor asks for this wait, and the deadline comes first.
     TooLong(Duration),
     /// The host wants the work to stop.

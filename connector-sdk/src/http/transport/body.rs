@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Counters, Delivery, Error, Result,
-    http::{Call, StackCounters, timer::Timer},
+    http::{Call, timer::Timer},
 };
 
 /// What reads one body, and says what is wrong with it. The vendor has answered in each case.
@@ -21,7 +21,6 @@ pub(super) struct Reader<'a> {
     pub(super) call: &'a Call,
     pub(super) url: &'a Url,
     pub(super) limits: Limits,
-    pub(super) counters: &'a StackCounters,
 }
 
 impl Reader<'_> {
@@ -79,7 +78,7 @@ impl Reader<'_> {
 
     fn count(&self, chunk: &Bytes) -> u64 {
         let length = chunk.len() as u64;
-        self.counters.received_bytes.add(length);
+        self.call.counters().received_bytes.add(length);
         Counters::add(&self.call.context().counters().received_bytes, length);
         length
     }
@@ -99,12 +98,12 @@ impl Reader<'_> {
     }
 
     fn truncated(&self, message: String) -> Error {
-        self.counters.truncated.increment();
+        self.call.counters().truncated.increment();
         self.transient(message)
     }
 
     fn silent(&self, received: u64) -> Error {
-        self.counters.timeouts.increment();
+        self.call.counters().timeouts.increment();
         self.transient(format!("the body fell silent for {:?} after {received} bytes", self.limits.idle))
     }
 

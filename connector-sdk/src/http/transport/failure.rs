@@ -5,25 +5,17 @@ use std::{error::Error as StdError, io};
 use url::Url;
 
 use super::at;
-use crate::{
-    Delivery, Error,
-    http::{Call, StackCounters},
-};
+use crate::{Delivery, Error, http::Call};
 
 /// A failure before the answer began.
-pub(super) fn before_the_answer(
-    error: reqwest::Error,
-    call: &Call,
-    url: &Url,
-    counters: &StackCounters,
-) -> Error {
+pub(super) fn before_the_answer(error: reqwest::Error, call: &Call, url: &Url) -> Error {
     let operation = call.request().operation();
     if !error.is_connect() {
         let message = "the connection ended before the answer began";
         return at(Error::transient(operation, message).with_delivery(Delivery::Unknown), url)
             .with_source(error.without_url());
     }
-    counters.unreachable.increment();
+    call.counters().unreachable.increment();
     let failure = if error.is_dns() {
         Error::transient(operation, "the host's name cannot be resolved")
     } else if let Some(reason) = tls_failure(&error) {

@@ -9,7 +9,6 @@ mod inflate;
 
 use std::{
     fs,
-    sync::Arc,
     task::{self, Poll},
     time::Duration,
 };
@@ -19,7 +18,7 @@ use futures_util::future::BoxFuture;
 use tower::Service;
 use url::Url;
 
-use super::{Call, Response, StackCounters};
+use super::{Call, Outgoing, Response};
 use crate::{Counters, Error, Network, Result, resilience::Resilience};
 
 /// Sends requests over HTTP/1.1 or HTTP/2, over TLS unless the connection's network allows plain http.
@@ -38,7 +37,6 @@ pub struct Transport {
     client: reqwest::Client,
     limits: Limits,
     allow_http: bool,
-    counters: Arc<StackCounters>,
 }
 
 /// What an answer may cost.
@@ -62,34 +60,27 @@ impl Transport {
             max_decompressed_body: settings.max_decompressed_body,
         };
         let client = client(network, settings.connect_timeout, user_agent)?;
-        Ok(Self { client, limits, allow_http: network.allow_http, counters: Arc::default() })
-    }
-
-    /// Counts here.
-    #[must_use]
-    pub fn counters(mut self, counters: Arc<StackCounters>) -> Self {
-        self.counters = counters;
-        self
+        Ok(Self { client, limits, allow_http: network.allow_http })
     }
 
     async fn send(self, call: Call) -> Result<Response> {
         let request = self.prepare(&call)?;
         let url = request.url().clone();
-        self.counters.requests.increment();
+        call.counters().requests.increment();
         Counters::add(&call.context().counters().requests, 1);
         let answer = match self.client.execute(request).await {
             Ok(answer) => answer,
-            Err(error) => return Err(failure::before_the_answer(error, &call, &url, &self.counters)),
+            Err(error) => return Err(failure::before_the_answer(error, &call, &url)),
         };
         call.answering();
         let (head, body) = ::http::Response::from(answer).into_parts();
-        let reader = body::Reader { call: &call, url: &url, limits: self.limits, counters: &self.counters };
+        let reader = body::Reader { call: &call, url: &url, limits: self.limits };
         let body = reader.read(body, &head).await?;
         Ok(Response::new(head.status, head.headers, body, url, call.context().clock().now()))
     }
 
     fn prepare(&self, call: &Call) -> Result<reqwest::Request> {
-        let url = call.url()?;
+        let Outgoing { url, headers: credential } = call.outgoing()?;
         let host = url.host_str().unwrap_or_default();
         match url.scheme() {
             "https" => {}
@@ -107,9 +98,7 @@ impl Transport {
         let mut request = reqwest::Request::new(call.request().http_method().clone(), url);
         let headers = request.headers_mut();
         headers.clone_from(call.request().headers());
-        if let Some(outgoing) = call.outgoing() {
-            headers.extend(outgoing.headers.clone());
-        }
+        headers.extend(credential);
         headers.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("gzip"));
         if !call.request().payload().is_empty() {
             *request.body_mut() = Some(call.request().payload().clone().into());

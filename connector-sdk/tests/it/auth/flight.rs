@@ -10,7 +10,8 @@ use connector_sdk::{
     Class, Context, Counters, Error, Result,
     auth::{RefreshToken, SingleFlight, Token, TokenSource},
     http::{
-        AuthLayer, Call, HeaderMap, Hosts, Request, Response, StackCounters, StatusCode, StatusFaults, stack,
+        AuthLayer, Call, HeaderMap, Hosts, OneQuota, Request, Response, StackCounters, StackState,
+        StatusCode, StatusFaults, stack,
     },
     resilience::Resilience,
 };
@@ -50,13 +51,7 @@ impl Service<Call> for Vendor {
                 vendor.refusals.fetch_add(1, Ordering::Relaxed);
                 StatusCode::UNAUTHORIZED
             };
-            Ok(Response::new(
-                status,
-                HeaderMap::new(),
-                "",
-                outgoing.url.clone(),
-                call.context().clock().now(),
-            ))
+            Ok(Response::new(status, HeaderMap::new(), "", outgoing.url, call.context().clock().now()))
         })
     }
 }
@@ -72,14 +67,19 @@ async fn case_71_a_thousand_callers_share_one_refresh_each_time_the_token_ends()
     hosts.allow("vendor.example").unwrap();
     let auth = AuthLayer::new(hosts).tokens(source).base_url("https://vendor.example".parse().unwrap());
     let (vendor, counters) = (Vendor::default(), Arc::<StackCounters>::default());
-    let stack =
-        stack::build(&Resilience::default(), 1, auth, Arc::new(StatusFaults), &counters, vendor.clone());
+    let mut settings = Resilience::default();
+    (settings.concurrency.start, settings.concurrency.max) = (1000, 1000);
+    let state = StackState::new(&settings, 1);
+    let quotas = Arc::new(OneQuota::new("acme/desk".to_owned().into()));
+    let stack = stack::build(&settings, &state, auth, quotas, Arc::new(StatusFaults), vendor.clone());
     for round in 1..=ROUNDS {
         // In the first round nobody has a token, in each other all have the one that has just ended.
         vendor.accepted.store(round, Ordering::Relaxed);
         let callers = (0..1000).map(|_| {
-            let (mut stack, call) =
-                (stack.clone(), Call::new(bench.cx.clone(), Request::get("query", "/records")));
+            let (mut stack, call) = (
+                stack.clone(),
+                Call::counted(bench.cx.clone(), Request::get("query", "/records"), Arc::clone(&counters)),
+            );
             async move { stack.ready().await?.call(call).await }
         });
         for result in join_all(callers).await {

@@ -13,7 +13,10 @@ use std::{future::Future, sync::Arc};
 
 use connector_sdk::{
     Context, Network, Result,
-    http::{AuthLayer, Call, Faults, Hosts, Request, Response, StackCounters, StatusFaults, stack},
+    http::{
+        AuthLayer, Call, Faults, Hosts, OneQuota, Request, Response, StackCounters, StackState, StatusFaults,
+        stack,
+    },
     resilience::Resilience,
 };
 use tower::{Service as _, ServiceExt as _};
@@ -31,6 +34,7 @@ struct Bench {
     log: Log,
     script: Script,
     counters: Arc<StackCounters>,
+    state: StackState,
     stack: stack::Stack<Script>,
 }
 
@@ -54,15 +58,20 @@ impl Bench {
             .seed(7)
             .build();
         let script = Script::new(steps, log.clone());
-        let counters = Arc::default();
-        let stack = stack::build(&settings, cx.seed(), auth, faults, &counters, script.clone());
-        Self { cx, clock, log, script, counters, stack }
+        let state = StackState::new(&settings, cx.seed());
+        let quotas = Arc::new(OneQuota::new("acme/desk".to_owned().into()));
+        let stack = stack::build(&settings, &state, auth, quotas, faults, script.clone());
+        Self { cx, clock, log, script, counters: Arc::default(), state, stack }
     }
 
     /// The operation, which waits for nothing but the clock.
     fn sending(&self, request: Request) -> impl Future<Output = Result<Response>> + use<> {
-        let (mut stack, call) = (self.stack.clone(), Call::new(self.cx.clone(), request));
+        let (mut stack, call) = (self.stack.clone(), self.call(request));
         async move { stack.ready().await?.call(call).await }
+    }
+
+    fn call(&self, request: Request) -> Call {
+        Call::counted(self.cx.clone(), request, Arc::clone(&self.counters))
     }
 
     async fn send(&self, request: Request) -> Result<Response> {

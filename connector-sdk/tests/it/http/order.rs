@@ -5,8 +5,9 @@ use connector_sdk::{
     Context, Error, Result,
     auth::{Token, TokenSource},
     http::{
-        AttemptLayer, AuthLayer, Call, DeadlineLayer, Faults, FaultsLayer, Hosts, OperationLayer, Request,
-        Response, RetryLayer, StatusFaults, stack,
+        AttemptLayer, AuthLayer, BreakerLayer, Call, ConcurrencyLayer, DeadlineLayer, Faults, FaultsLayer,
+        Hosts, OneQuota, OperationLayer, RateLayer, Request, Response, RetryLayer, StackState, StatusFaults,
+        stack,
     },
     resilience::{Resilience, RetryPolicy},
 };
@@ -50,7 +51,7 @@ async fn each_attempt_passes_the_layers_in_the_order_of_the_drawing() {
     hosts.allow("fake").unwrap();
     let auth = AuthLayer::new(hosts).tokens(recording.clone());
     let script = Script::new([status(503), status(401), Step::Hang, status(200)], bench.log.clone());
-    bench.stack = stack::build(&Resilience::default(), 7, auth, recording, &bench.counters, script);
+    bench.stack = stack::build(&Resilience::default(), &bench.state, auth, one_quota(), recording, script);
     bench.send(get()).await.unwrap();
     let limit = |entry: &str| ["sleep 300s", "sleep 30s"].contains(&entry);
     let seen = bench.log.entries().into_iter().map(|entry| match entry {
@@ -111,19 +112,35 @@ where
     assert!(bench.sent() >= 3);
 }
 
+fn retry() -> RetryLayer {
+    let settings = Resilience::default();
+    let state = StackState::new(&settings, 1);
+    RetryLayer::new(RetryPolicy::from(&settings), state.jitter, state.budget)
+}
+
+fn one_quota() -> Arc<OneQuota> {
+    Arc::new(OneQuota::new("acme/desk".to_owned().into()))
+}
+
 #[tokio::test]
 async fn every_layer_alone_calls_only_who_is_ready() {
     let mut hosts = Hosts::default();
     hosts.allow("fake").unwrap();
-    is_ready_when_it_says_so(OperationLayer::default()).await;
+    let state = StackState::new(&Resilience::default(), 1);
+    is_ready_when_it_says_so(OperationLayer).await;
+    is_ready_when_it_says_so(ConcurrencyLayer::new(state.gate)).await;
+    is_ready_when_it_says_so(BreakerLayer::new(state.breaker)).await;
+    is_ready_when_it_says_so(RateLayer::new(state.limiter, one_quota())).await;
     is_ready_when_it_says_so(DeadlineLayer::new(Duration::from_secs(1))).await;
-    is_ready_when_it_says_so(RetryLayer::new(RetryPolicy::from(&Resilience::default()), 1)).await;
+    is_ready_when_it_says_so(retry()).await;
     is_ready_when_it_says_so(AuthLayer::new(hosts.clone())).await;
     is_ready_when_it_says_so(AuthLayer::new(hosts).tokens(Arc::new(Recording(Log::default())))).await;
     is_ready_when_it_says_so(FaultsLayer::new(Arc::new(StatusFaults))).await;
     is_ready_when_it_says_so(AttemptLayer::new(Duration::from_secs(1))).await;
     // Retry over faults, so that it does call again.
-    let retry = RetryLayer::new(RetryPolicy::from(&Resilience::default()), 1);
-    is_ready_when_it_says_so(tower::layer::util::Stack::new(FaultsLayer::new(Arc::new(StatusFaults)), retry))
-        .await;
+    is_ready_when_it_says_so(tower::layer::util::Stack::new(
+        FaultsLayer::new(Arc::new(StatusFaults)),
+        retry(),
+    ))
+    .await;
 }

@@ -72,12 +72,12 @@ impl Service<Call> for Script {
 
     fn call(&mut self, call: Call) -> Self::Future {
         assert!(std::mem::take(&mut self.ready), "called when it was not ready");
-        let url =
-            call.outgoing().map_or_else(|| "https://fake/".parse().unwrap(), |outgoing| outgoing.url.clone());
-        let token = call
-            .outgoing()
-            .and_then(|outgoing| outgoing.headers.get("authorization"))
-            .map_or("nobody", |value| value.to_str().unwrap());
+        // As a transport does: address and credential, or the reason why there are none.
+        let (url, headers) = match call.outgoing() {
+            Ok(outgoing) => (outgoing.url, outgoing.headers),
+            Err(error) => return Box::pin(async { Err(error) }),
+        };
+        let token = headers.get("authorization").map_or("nobody", |value| value.to_str().unwrap());
         self.log.push(format!("sent to {} by {token}", url.host_str().unwrap()));
         let step = self.steps.lock().unwrap().pop_front().expect("one request more than the script foresees");
         Box::pin(async move {

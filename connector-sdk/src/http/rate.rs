@@ -1,0 +1,256 @@
+//! Keeps to the vendor's quotas. What they admit, is decided by [`RateLimiter`]; this layer waits.
+
+use std::{
+    fmt::{self, Debug},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{self, Poll, ready},
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use pin_project_lite::pin_project;
+use tower::{Layer, Service};
+
+use super::{Call, Request, Response, spare::Spare, stack};
+use crate::{
+    Class, Delivery, Error, Result,
+    resilience::{Allowance, Quota, QuotaKey, RateLimiter, rate_headers},
+};
+
+/// Waits up to this are waited here. Longer ones are told to retry, which waits without holding
+/// anybody's place.
+const LONGEST_HELD: Duration = Duration::from_secs(1);
+
+/// A 429 that does not say for how long pauses its key for this.
+const UNSTATED_PAUSE: Duration = Duration::from_millis(100);
+
+/// How a vendor counts requests.
+///
+/// ```
+/// use connector_sdk::{http::{Quotas, Request}, resilience::{Quota, QuotaKey}};
+/// use std::time::Duration;
+///
+/// /// Fifty a minute for listing, for each workspace; all else uncounted.
+/// #[derive(Debug)]
+/// struct Desk { list: QuotaKey, other: QuotaKey }
+///
+/// impl Quotas for Desk {
+///     fn key(&self, request: &Request) -> QuotaKey {
+///         if request.operation() == "list" { self.list.clone() } else { self.other.clone() }
+///     }
+///     fn quota(&self, request: &Request) -> Option<Quota> {
+///         (request.operation() == "list").then(|| Quota::new(50, Duration::from_secs(60)))
+///     }
+/// }
+/// ```
+pub trait Quotas: Send + Sync + Debug {
+    /// The quota that the request draws on. A 429 pauses all that draw on the same one.
+    fn key(&self, request: &Request) -> QuotaKey;
+
+    /// How much of it is known beforehand; the default: nothing.
+    fn quota(&self, request: &Request) -> Option<Quota> {
+        let _ = request;
+        None
+    }
+
+    /// What an answer says of the rest. The default reads `RateLimit` and `X-RateLimit-*` headers.
+    fn allowance(&self, response: &Response) -> Option<Allowance> {
+        rate_headers::parse(&response.headers, response.date().unwrap_or(response.received_at))
+    }
+}
+
+/// All requests of a client draw on one quota, of which nothing is known beforehand.
+#[derive(Debug, Clone)]
+pub struct OneQuota(QuotaKey);
+
+impl OneQuota {
+    /// Under this name.
+    #[must_use]
+    pub fn new(key: QuotaKey) -> Self {
+        Self(key)
+    }
+}
+
+impl Quotas for OneQuota {
+    fn key(&self, _: &Request) -> QuotaKey {
+        self.0.clone()
+    }
+}
+
+/// Lets an attempt through when its quota has room, and makes it wait otherwise.
+///
+/// Waits up to a second are waited here; for a longer one the attempt fails as RateLimited, not sent,
+/// with the wait, and retry comes back then. A 429 pauses its quota for all who draw on it.
+#[derive(Debug, Clone)]
+pub struct RateLayer(Arc<Settings>);
+
+#[derive(Debug)]
+struct Settings {
+    limiter: Arc<RateLimiter>,
+    quotas: Arc<dyn Quotas>,
+    paced: bool,
+}
+
+impl RateLayer {
+    /// Keeps to these quotas, whose state is in the limiter: shared by all clients that draw on them.
+    #[must_use]
+    pub fn new(limiter: Arc<RateLimiter>, quotas: Arc<dyn Quotas>) -> Self {
+        Self(Arc::new(Settings { limiter, quotas, paced: true }))
+    }
+
+    /// Does not pace by quotas known beforehand; what the vendor answers is obeyed all the same.
+    #[must_use]
+    pub fn unpaced(self) -> Self {
+        let Settings { limiter, quotas, .. } = &*self.0;
+        Self(Arc::new(Settings { limiter: Arc::clone(limiter), quotas: Arc::clone(quotas), paced: false }))
+    }
+}
+
+impl Settings {
+    fn admit(&self, key: &QuotaKey, request: &Request, now: Duration) -> Result<(), Duration> {
+        let quota = if self.paced { self.quotas.quota(request) } else { None };
+        self.limiter.admit(key, quota, now)
+    }
+
+    /// Remembers what an answer says about the quota.
+    fn learn(&self, key: &QuotaKey, call: &Call, result: &Result<Response>) {
+        let cx = call.context();
+        match result {
+            Ok(response) => {
+                if let Some(allowance) = self.quotas.allowance(response) {
+                    self.limiter.tighten(key, allowance.remaining, call.now() + allowance.resets_in);
+                }
+            }
+            Err(error) if error.class() == Class::RateLimited && error.delivery() == Delivery::Answered => {
+                let until = || error.resume_at().map(|at| at.saturating_since(cx.clock().now()));
+                let wait = error.retry_after().or_else(until).unwrap_or(UNSTATED_PAUSE);
+                self.limiter.pause(key, call.now().saturating_add(wait));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn must_wait(call: &Call, key: &QuotaKey, wait: Duration) -> Error {
+    call.counters().held_back.increment();
+    let message = "the vendor's quota is used up for now";
+    Error::new(Class::RateLimited, call.request().operation(), message)
+        .with_delivery(Delivery::NotSent)
+        .with_retry_after(wait)
+        .with_context("quota", key)
+}
+
+impl<S: Clone> Layer<S> for RateLayer {
+    type Service = RateService<S>;
+    fn layer(&self, inner: S) -> Self::Service {
+        RateService { inner: Spare::new(inner), layer: self.clone() }
+    }
+}
+
+/// See [`RateLayer`].
+#[derive(Debug, Clone)]
+pub struct RateService<S> {
+    inner: Spare<S>,
+    layer: RateLayer,
+}
+
+impl<S> Service<Call> for RateService<S>
+where
+    S: Service<Call, Response = Response, Error = Error> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Error;
+    type Future = RateFuture<S::Future>;
+
+    fn poll_ready(&mut self, task: &mut task::Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_ready(task)
+    }
+
+    fn call(&mut self, call: Call) -> Self::Future {
+        stack::passes(stack::RATE);
+        let settings = &self.layer.0;
+        let key = settings.quotas.key(call.request());
+        let way = match settings.admit(&key, call.request(), call.now()) {
+            Ok(()) => {
+                let sent = self.inner.call(call.clone());
+                Way::Admitted { sent, call, key, settings: Arc::clone(settings) }
+            }
+            Err(wait) if wait <= LONGEST_HELD => {
+                let held = held(self.inner.take(), Arc::clone(settings), call, key, wait);
+                Way::Held { future: Box::pin(held) }
+            }
+            Err(wait) => Way::Refused { error: Some(must_wait(&call, &key, wait)) },
+        };
+        RateFuture { way }
+    }
+}
+
+async fn held<S>(
+    mut service: S,
+    settings: Arc<Settings>,
+    call: Call,
+    key: QuotaKey,
+    mut wait: Duration,
+) -> Result<Response>
+where
+    S: Service<Call, Response = Response, Error = Error>,
+{
+    call.holding();
+    let give_up_at = call.now().saturating_add(LONGEST_HELD);
+    loop {
+        call.context().clock().sleep(wait).await;
+        let now = call.tick();
+        match settings.admit(&key, call.request(), now) {
+            Ok(()) => break,
+            Err(more) if now.saturating_add(more) <= give_up_at => wait = more,
+            Err(more) => return Err(must_wait(&call, &key, more)),
+        }
+    }
+    call.passing_on();
+    let result = service.call(call.clone()).await;
+    settings.learn(&key, &call, &result);
+    result
+}
+
+pin_project! {
+    /// The future of [`RateService`].
+    pub struct RateFuture<F> {
+        #[pin]
+        way: Way<F>,
+    }
+}
+
+pin_project! {
+    #[project = WayOf]
+    enum Way<F> {
+        /// There was room: most of them, and without an allocation.
+        Admitted { #[pin] sent: F, call: Call, key: QuotaKey, settings: Arc<Settings> },
+        Held { future: BoxFuture<'static, Result<Response>> },
+        Refused { error: Option<Error> },
+    }
+}
+
+impl<F: Future<Output = Result<Response>>> Future for RateFuture<F> {
+    type Output = Result<Response>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
+        match self.project().way.project() {
+            WayOf::Admitted { sent, call, key, settings } => {
+                let result = ready!(sent.poll(task));
+                settings.learn(key, call, &result);
+                Poll::Ready(result)
+            }
+            WayOf::Held { future } => future.as_mut().poll(task),
+            WayOf::Refused { error } => error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error))),
+        }
+    }
+}
+
+impl<F> fmt::Debug for RateFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RateFuture")
+    }
+}
