@@ -5,6 +5,7 @@
 
 mod backoff;
 mod breaker;
+mod budget;
 mod retry;
 mod stub;
 pub use stub::*;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use backoff::{Backoff, Jitter};
 pub use breaker::{Breaker, BreakerSettings, BreakerState, Outcome, Pass, Refused};
+pub use budget::{BudgetBalance, BudgetSettings, RetryBudget};
 pub use retry::{Decision, Failure, Reason, RetryPolicy, Standing};
 
 /// The `resilience:` settings of a connection. See the table of defaults in ARCHITECTURE.md.
