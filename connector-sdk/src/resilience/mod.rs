@@ -6,6 +6,8 @@
 mod backoff;
 mod breaker;
 mod budget;
+mod rate;
+pub mod rate_headers;
 mod retry;
 mod stub;
 pub use stub::*;
@@ -16,6 +18,7 @@ use std::time::Duration;
 pub use backoff::{Backoff, Jitter};
 pub use breaker::{Breaker, BreakerSettings, BreakerState, Outcome, Pass, Refused};
 pub use budget::{BudgetBalance, BudgetSettings, RetryBudget};
+pub use rate::{MAX_KEYS, Quota, QuotaKey, RateLimiter, RateState, Wait};
 pub use retry::{Decision, Failure, Reason, RetryPolicy, Standing};
 
 /// The `resilience:` settings of a connection. See the table of defaults in ARCHITECTURE.md.
