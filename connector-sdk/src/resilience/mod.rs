@@ -6,6 +6,7 @@
 mod backoff;
 mod breaker;
 mod budget;
+mod concurrency;
 mod rate;
 pub mod rate_headers;
 mod retry;
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub use backoff::{Backoff, Jitter};
 pub use breaker::{Breaker, BreakerSettings, BreakerState, Outcome, Pass, Refused};
 pub use budget::{BudgetBalance, BudgetSettings, RetryBudget};
+pub use concurrency::{Aimd, AimdSettings};
 pub use rate::{MAX_KEYS, Quota, QuotaKey, RateLimiter, RateState, Wait};
 pub use retry::{Decision, Failure, Reason, RetryPolicy, Standing};
 
