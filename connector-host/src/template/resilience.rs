@@ -75,7 +75,7 @@ impl ResilienceSection {
     pub(super) fn over(self, defaults: Resilience) -> Result<Resilience, (&'static str, String)> {
         let mut settings = defaults;
         settings.max_attempts = self.max_attempts.map_or(settings.max_attempts, NonZeroU32::get);
-        let periods: [(&'static str, Option<Period>, &mut Duration); 6] = [
+        let periods: [(&'static str, Option<Period>, &mut Duration); 8] = [
             ("base_delay", self.base_delay, &mut settings.base_delay),
             ("max_delay", self.max_delay, &mut settings.max_delay),
             ("timeout", self.timeout, &mut settings.attempt_timeout),

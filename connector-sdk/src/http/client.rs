@@ -185,7 +185,7 @@ impl HttpClientBuilder {
             state.limiter = limiter;
         }
         let key = format!("{}/{}", cx.tenant(), cx.connection());
-        let quotas = self.quotas.unwrap_or_else(|| Arc::new(OneQuota::new(QuotaKey::from(key))));
+        let quotas = self.quotas.unwrap_or_else(|| Arc::new(OneQuota::new(QuotaKey::new(key))));
         let stack = stack::build(&self.resilience, &state, auth, quotas, self.faults, transport);
         Ok(HttpClient { stack, counters: Arc::default(), state })
     }

@@ -16,7 +16,10 @@ use tower::{Layer, Service};
 use super::{Call, Request, Response, spare::Spare, stack};
 use crate::{
     Class, Delivery, Error, Result,
-    resilience::{Allowance, Quota, QuotaKey, RateLimiter, rate_headers},
+    resilience::{
+        Quota, QuotaKey, RateLimiter,
+        rate_headers::{self, Told},
+    },
 };
 
 /// Waits up to this are waited here. Longer ones are told to retry, which waits without holding
@@ -41,7 +44,8 @@ const UNSTATED_PAUSE: Duration = Duration::from_millis(100);
 ///         if request.operation() == "list" { self.list.clone() } else { self.other.clone() }
 ///     }
 ///     fn quota(&self, request: &Request) -> Option<Quota> {
-///         (request.operation() == "list").then(|| Quota::new(50, Duration::from_secs(60)))
+///         let quota = Quota { requests: 50, period: Duration::from_secs(60), burst: 10 };
+///         (request.operation() == "list").then_some(quota)
 ///     }
 /// }
 /// ```
@@ -56,7 +60,7 @@ pub trait Quotas: Send + Sync + Debug {
     }
 
     /// What an answer says of the rest. The default reads `RateLimit` and `X-RateLimit-*` headers.
-    fn allowance(&self, response: &Response) -> Option<Allowance> {
+    fn allowance(&self, response: &Response) -> Option<Told> {
         rate_headers::parse(&response.headers, response.date().unwrap_or(response.received_at))
     }
 }
@@ -111,7 +115,7 @@ impl RateLayer {
 impl Settings {
     fn admit(&self, key: &QuotaKey, request: &Request, now: Duration) -> Result<(), Duration> {
         let quota = if self.paced { self.quotas.quota(request) } else { None };
-        self.limiter.admit(key, quota, now)
+        self.limiter.admit(key, quota, now).map_err(|held| held.wait)
     }
 
     /// Remembers what an answer says about the quota.
@@ -119,14 +123,16 @@ impl Settings {
         let cx = call.context();
         match result {
             Ok(response) => {
-                if let Some(allowance) = self.quotas.allowance(response) {
-                    self.limiter.tighten(key, allowance.remaining, call.now() + allowance.resets_in);
+                if let Some(Told { remaining, resets_in }) = self.quotas.allowance(response) {
+                    let now = call.now();
+                    self.limiter.tighten(key, remaining, now.saturating_add(resets_in), now);
                 }
             }
             Err(error) if error.class() == Class::RateLimited && error.delivery() == Delivery::Answered => {
                 let until = || error.resume_at().map(|at| at.saturating_since(cx.clock().now()));
                 let wait = error.retry_after().or_else(until).unwrap_or(UNSTATED_PAUSE);
-                self.limiter.pause(key, call.now().saturating_add(wait));
+                let now = call.now();
+                self.limiter.pause(key, now.saturating_add(wait), now);
             }
             Err(_) => {}
         }
@@ -139,7 +145,7 @@ fn must_wait(call: &Call, key: &QuotaKey, wait: Duration) -> Error {
     Error::new(Class::RateLimited, call.request().operation(), message)
         .with_delivery(Delivery::NotSent)
         .with_retry_after(wait)
-        .with_context("quota", key)
+        .with_context("quota", key.as_str())
 }
 
 impl<S: Clone> Layer<S> for RateLayer {

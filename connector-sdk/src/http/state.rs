@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 
 use super::{Gate, GateState};
-use crate::resilience::{Aimd, Breaker, BreakerState, Jitter, RateLimiter, Resilience, RetryBudget};
+use crate::resilience::{
+    Aimd, Breaker, BreakerState, BudgetBalance, Jitter, RateLimiter, RateState, Resilience, RetryBudget,
+};
 
 /// The memory of one stack: shared by its clones, and with whoever watches it.
 #[derive(Debug, Clone)]
@@ -44,7 +46,7 @@ impl StackState {
             breaker: self.breaker.state(now),
             concurrency: self.gate.state(),
             quotas: self.limiter.state(now),
-            retries_left: self.budget.balance(now),
+            retries: self.budget.balance(now),
         }
     }
 }
@@ -58,7 +60,7 @@ pub struct StackHealth {
     /// How many go at once.
     pub concurrency: GateState,
     /// The quotas that hold requests back or soon will.
-    pub quotas: Vec<crate::resilience::QuotaState>,
-    /// How many retries are left in the budget now.
-    pub retries_left: u32,
+    pub quotas: Vec<RateState>,
+    /// How much may still be tried again.
+    pub retries: BudgetBalance,
 }

@@ -10,8 +10,6 @@ mod concurrency;
 mod rate;
 pub mod rate_headers;
 mod retry;
-mod stub;
-pub use stub::*;
 pub mod retry_after;
 
 use std::time::Duration;

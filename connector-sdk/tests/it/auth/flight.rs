@@ -13,7 +13,7 @@ use connector_sdk::{
         AuthLayer, Call, HeaderMap, Hosts, OneQuota, Request, Response, StackCounters, StackState,
         StatusCode, StatusFaults, stack,
     },
-    resilience::Resilience,
+    resilience::{QuotaKey, Resilience},
 };
 use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::Notify;
@@ -70,7 +70,7 @@ async fn case_71_a_thousand_callers_share_one_refresh_each_time_the_token_ends()
     let mut settings = Resilience::default();
     (settings.concurrency.start, settings.concurrency.max) = (1000, 1000);
     let state = StackState::new(&settings, 1);
-    let quotas = Arc::new(OneQuota::new("acme/desk".to_owned().into()));
+    let quotas = Arc::new(OneQuota::new(QuotaKey::new("acme/desk")));
     let stack = stack::build(&settings, &state, auth, quotas, Arc::new(StatusFaults), vendor.clone());
     for round in 1..=ROUNDS {
         // In the first round nobody has a token, in each other all have the one that has just ended.

@@ -17,7 +17,7 @@ use connector_sdk::{
         AuthLayer, Call, Faults, Hosts, OneQuota, Request, Response, StackCounters, StackState, StatusFaults,
         stack,
     },
-    resilience::Resilience,
+    resilience::{QuotaKey, Resilience},
 };
 use tower::{Service as _, ServiceExt as _};
 
@@ -59,7 +59,7 @@ impl Bench {
             .build();
         let script = Script::new(steps, log.clone());
         let state = StackState::new(&settings, cx.seed());
-        let quotas = Arc::new(OneQuota::new("acme/desk".to_owned().into()));
+        let quotas = Arc::new(OneQuota::new(QuotaKey::new("acme/desk")));
         let stack = stack::build(&settings, &state, auth, quotas, faults, script.clone());
         Self { cx, clock, log, script, counters: Arc::default(), state, stack }
     }

@@ -9,7 +9,7 @@ use connector_sdk::{
         Hosts, OneQuota, OperationLayer, RateLayer, Request, Response, RetryLayer, StackState, StatusFaults,
         stack,
     },
-    resilience::{Resilience, RetryPolicy},
+    resilience::{QuotaKey, Resilience, RetryPolicy},
 };
 use tower::{Layer, Service, ServiceExt as _};
 
@@ -119,7 +119,7 @@ fn retry() -> RetryLayer {
 }
 
 fn one_quota() -> Arc<OneQuota> {
-    Arc::new(OneQuota::new("acme/desk".to_owned().into()))
+    Arc::new(OneQuota::new(QuotaKey::new("acme/desk")))
 }
 
 #[tokio::test]

@@ -1,0 +1,3 @@
+//! What can be counted exactly, and so be asserted.
+
+mod allocations;
