@@ -1,6 +1,11 @@
 //! The layers over a script, and the transport over sockets.
 
+mod cancel;
+mod drawing;
+mod limits;
+mod metrics;
 mod order;
+mod outage;
 mod replay;
 mod retry;
 mod spans;

@@ -144,7 +144,7 @@ async fn case_58_a_retry_after_of_nothing_does_not_burn_the_attempts() {
         let bench = Bench::new([with_header(429, "retry-after", value), status(200)]);
         bench.send(get()).await.unwrap();
         let waited = bench.cx.clock().monotonic();
-        assert!(waited > Duration::ZERO && waited < Duration::from_millis(100), "{value}: {waited:?}");
+        assert!(waited > Duration::ZERO && waited <= Duration::from_millis(100), "{value}: {waited:?}");
         assert_eq!(bench.counters.retries.get(), 1);
     }
 }

@@ -45,6 +45,13 @@ impl ManualClock {
         }
     }
 
+    /// Moves on to when the next sleeper wakes.
+    pub(crate) fn skip(&self) {
+        if let Some(left) = self.next() {
+            self.advance(left);
+        }
+    }
+
     /// How many wait on it.
     pub(crate) fn sleepers(&self) -> usize {
         let mut state = self.state.lock().unwrap();
@@ -60,7 +67,9 @@ impl ManualClock {
 
     /// Runs a future that waits for nothing but this clock, moving on whenever it waits.
     pub(crate) async fn run<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
+        // Unconstrained: a future that tokio makes wait because it has done much is not one that waits for
+        // the clock.
+        let mut future = pin!(tokio::task::unconstrained(future));
         for _ in 0..10_000 {
             if let Poll::Ready(output) = futures_util::poll!(&mut future) {
                 return output;
