@@ -1,6 +1,7 @@
 //! The layers over a script, and the transport over sockets.
 
 mod order;
+mod redirect;
 mod replay;
 mod retry;
 mod spans;
