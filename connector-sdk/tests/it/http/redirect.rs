@@ -145,12 +145,11 @@ async fn a_redirect_to_another_origin_is_refused_and_only_its_host_is_named() {
 
 #[tokio::test]
 async fn a_redirect_that_does_not_say_where_is_left_as_it_is() {
-    for headers in ["", "location: \u{1}\r\n", "location: /a\r\nlocation: /b\r\n"] {
+    for headers in ["", "location: http://[\r\n", "location: /a\r\nlocation: /b\r\n", "location: /ä\r\n"] {
         let server = Server::start([Reply::Keep(answer("302 Found", headers, ""))]).await;
-        // hyper itself refuses what is no header.
-        let error = send(&server, request("POST")).await.unwrap_err();
-        assert_ne!(error.class(), Class::Transient, "{headers:?} {error:?}");
-        assert_eq!(server.requests().len(), 1);
+        let error = send(&server, request("GET")).await.unwrap_err();
+        assert_eq!(error.class(), Class::Permanent, "{headers:?} {error:?}");
+        assert_eq!(server.requests().len(), 1, "{headers:?}");
     }
 }
 
