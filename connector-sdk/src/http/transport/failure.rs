@@ -22,11 +22,18 @@ pub(super) fn before_the_answer(error: reqwest::Error, call: &Call, url: &Url) -
         connecting(&error, operation)
     } else if let Some(reason) = cause(&error).and_then(refused_late) {
         Error::config(operation, reason)
+    } else if cause(&error).is_some_and(was_not_processed) {
+        Error::transient(operation, "the request has not been processed, the server says")
     } else {
         Error::transient(operation, "the connection ended before the answer began")
             .with_delivery(Delivery::Unknown)
     };
     at(failure, url).with_source(error.without_url())
+}
+
+/// HTTP/2 has a word for it (RFC 9113, 8.7).
+fn was_not_processed(error: &h2::Error) -> bool {
+    error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
 }
 
 fn connecting(error: &reqwest::Error, operation: &'static str) -> Error {

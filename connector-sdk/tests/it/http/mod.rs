@@ -1,5 +1,6 @@
 //! The layers over a script, and the transport over sockets.
 
+mod failures;
 mod guard;
 mod order;
 mod redirect;
