@@ -32,18 +32,18 @@ use Write::{Again, Ambiguous, Final};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Names {
-    AreHere,
-    AreUnknown,
-    AreNotAnswered,
+    Here,
+    Unheard,
+    Unanswered,
 }
 
 #[async_trait]
 impl Resolve for Names {
     async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
         match self {
-            Self::AreHere => Ok(vec![[127, 0, 0, 1].into()]),
-            Self::AreUnknown => Err(io::Error::other("no such name")),
-            Self::AreNotAnswered => std::future::pending().await,
+            Self::Here => Ok(vec![[127, 0, 0, 1].into()]),
+            Self::Unheard => Err(io::Error::other("no such name")),
+            Self::Unanswered => std::future::pending().await,
         }
     }
 }
@@ -64,7 +64,7 @@ impl Setup {
         let mut settings = Resilience::default();
         settings.max_body = 10_000;
         settings.max_decompressed_body = 100_000;
-        Self { scheme, host: "localhost", names: Names::AreHere, settings, network }
+        Self { scheme, host: "localhost", names: Names::Here, settings, network }
     }
 
     async fn failure_of(self, peer: Peer) -> Error {
@@ -144,10 +144,10 @@ async fn every_failure_to_connect_has_class_and_delivery() {
     };
     let table = [
         ("nobody listens", http(), Peer::Absent, (Transient, NotSent, Again), "no connection"),
-        ("no such name", named(Names::AreUnknown), Peer::Absent, (Transient, NotSent, Again), "resolved"),
+        ("no such name", named(Names::Unheard), Peer::Absent, (Transient, NotSent, Again), "resolved"),
         (
             "no answer to the name",
-            quick(named(Names::AreNotAnswered)),
+            quick(named(Names::Unanswered)),
             Peer::Absent,
             (Transient, NotSent, Again),
             "in time",
