@@ -17,7 +17,9 @@ pub(super) fn before_the_answer(error: reqwest::Error, call: &Call, url: &Url) -
     if head::was_refused(&error) {
         return at(head::too_large(operation), url).with_source(error.without_url());
     }
-    let failure = if error.is_connect() {
+    let failure = if error.is_builder() {
+        Error::config(operation, "the request cannot be sent as it is: its URL is too long, or malformed")
+    } else if error.is_connect() {
         call.counters().unreachable.increment();
         connecting(&error, operation)
     } else if let Some(reason) = cause(&error).and_then(refused_late) {

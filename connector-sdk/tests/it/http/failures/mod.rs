@@ -50,6 +50,7 @@ impl Resolve for Names {
 
 /// How the client is set up where it matters.
 struct Setup {
+    query: String,
     scheme: &'static str,
     host: &'static str,
     names: Names,
@@ -64,12 +65,19 @@ impl Setup {
         let mut settings = Resilience::default();
         settings.max_body = 10_000;
         settings.max_decompressed_body = 100_000;
-        Self { scheme, host: "localhost", names: Names::Here, settings, network }
+        Self {
+            query: "token=canary".to_owned(),
+            scheme,
+            host: "localhost",
+            names: Names::Here,
+            settings,
+            network,
+        }
     }
 
     async fn failure_of(self, peer: Peer) -> Error {
         let (port, task) = peer.start().await;
-        let url = format!("{}://{}:{port}/records?token=canary", self.scheme, self.host);
+        let url = format!("{}://{}:{port}/records?{}", self.scheme, self.host, self.query);
         let transport =
             Transport::with_resolver(&self.network, &self.settings, "test", Arc::new(self.names)).unwrap();
         let attempt = AttemptLayer::new(self.settings.attempt_timeout).layer(transport);
@@ -142,7 +150,9 @@ async fn every_failure_to_connect_has_class_and_delivery() {
         setup.network.allow_http = false;
         setup
     };
+    let long = || Setup { query: "canary".repeat(12_000), ..http() };
     let table = [
+        ("a URL of 72 KB", long(), Peer::Mute, (Config, NotSent, Final), "too long"),
         ("nobody listens", http(), Peer::Absent, (Transient, NotSent, Again), "no connection"),
         ("no such name", named(Names::Unheard), Peer::Absent, (Transient, NotSent, Again), "resolved"),
         (
