@@ -66,4 +66,4 @@ pub use request::{Request, Target};
 pub use response::Response;
 pub use retry::{RetryFuture, RetryLayer, RetryService};
 pub use state::{StackHealth, StackState};
-pub use transport::Transport;
+pub use transport::{Resolve, Transport};

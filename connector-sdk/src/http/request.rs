@@ -105,6 +105,7 @@ pub struct Request {
     body: Bytes,
     idempotent: bool,
     keyed: bool,
+    redirect_headers: Vec<HeaderName>,
     defect: Option<String>,
 }
 
@@ -121,6 +122,7 @@ impl Request {
             body: Bytes::new(),
             idempotent: true,
             keyed: false,
+            redirect_headers: Vec::new(),
             defect: None,
         };
         request = request.method(method);
@@ -165,6 +167,17 @@ impl Request {
             }
             // The value may be a secret; the name says enough.
             _ => self.defect = Some(format!("the header `{}` cannot be sent", name.escape_debug())),
+        }
+        self
+    }
+
+    /// Sends the header of this name again when the vendor redirects within its origin. Without it only
+    /// those go along that make sense at any address: `Accept*`, `If-*`, `Range`, `Idempotency-Key`,
+    /// those about the body, and the credential of the auth layer.
+    pub fn redirect_header(mut self, name: &str) -> Self {
+        match HeaderName::try_from(name) {
+            Ok(name) => self.redirect_headers.push(name),
+            Err(_) => self.defect = Some(format!("there is no header `{}`", name.escape_debug())),
         }
         self
     }
@@ -219,6 +232,11 @@ impl Request {
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// The headers that go along when the vendor redirects, besides those that always do.
+    pub(super) fn redirect_headers(&self) -> &[HeaderName] {
+        &self.redirect_headers
     }
 
     /// What it carries.

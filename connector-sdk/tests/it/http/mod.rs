@@ -2,10 +2,13 @@
 
 mod cancel;
 mod drawing;
+mod failures;
+mod guard;
 mod limits;
 mod metrics;
 mod order;
 mod outage;
+mod redirect;
 mod replay;
 mod retry;
 mod spans;

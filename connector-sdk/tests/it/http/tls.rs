@@ -45,8 +45,15 @@ fn named(url: &Url, host: &str) -> Url {
     url
 }
 
+/// TLS only.
+fn local() -> Network {
+    let mut network = Network::loopback();
+    network.allow_http = false;
+    network
+}
+
 fn trusting() -> Network {
-    let mut network = Network::default();
+    let mut network = local();
     network.ca_file = Some(key_file("ca.pem"));
     network
 }
@@ -68,10 +75,7 @@ async fn an_authority_that_is_named_is_trusted() {
 #[tokio::test]
 async fn a_certificate_that_is_not_trusted_is_a_mistake_of_the_configuration() {
     let server = server([ok("never")]).await;
-    let cases = [
-        (Network::default(), "localhost", "an unknown authority"),
-        (trusting(), "127.0.0.1", "another name"),
-    ];
+    let cases = [(local(), "localhost", "an unknown authority"), (trusting(), "127.0.0.1", "another name")];
     for (network, host, case) in cases {
         let error = send(network, named(&server.url, host)).await.unwrap_err();
         assert_eq!(

@@ -170,17 +170,6 @@ async fn plain_http_is_refused_unless_it_is_allowed_and_the_host_is_named() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
-    let other = Server::start([ok("secret")]).await;
-    let location = format!("location: {}\r\n", other.url);
-    let server = Server::start([Reply::Keep(answer("307 Temporary Redirect", &location, ""))]).await;
-    let cx = context(quick());
-    let error = client(&cx, &server).send(&cx, get()).await.unwrap_err();
-    assert_eq!(error.class(), Class::Permanent);
-    assert!(other.requests().is_empty());
-}
-
-#[tokio::test]
 async fn gzip_is_decompressed_and_counted_as_it_was_sent() {
     let text = r#"{"id":1,"name":"Ada"}"#.repeat(1000);
     let compressed = gzip(text.as_bytes());

@@ -1,46 +1,13 @@
-//! Where a connection may go: what the transport lets through besides public addresses over TLS.
+//! A range of addresses, as templates write it.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    str::FromStr,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-use crate::Secret;
-
-/// The `network:` section of a template.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct Network {
-    /// Address ranges that are let through though they are private, loopback or link-local.
-    pub allow: Vec<AddressRange>,
-    /// Hosts that the connector may reach besides the vendor's own.
-    pub allow_hosts: Vec<String>,
-    /// Lets plain `http` URLs through. For tests and private networks only: credentials go in the clear.
-    pub allow_http: bool,
-    /// A PEM file with certificates of authorities to trust besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// The proxy to go through, as a URL; it may hold a password.
-    pub proxy: Option<Secret>,
-}
-
-impl Network {
-    /// Whether an allowed range holds the address.
-    #[must_use]
-    pub fn allows(&self, address: IpAddr) -> bool {
-        self.allow.iter().any(|range| range.contains(address))
-    }
-
-    /// Loopback over plain http: for examples and tests against a fake vendor.
-    #[must_use]
-    pub fn loopback() -> Self {
-        Self {
-            allow: vec![AddressRange { base: IpAddr::from([127, 0, 0, 0]), prefix: 8 }],
-            allow_http: true,
-            ..Self::default()
-        }
-    }
-}
 
 /// A range of addresses in CIDR notation, such as `10.0.0.0/8` or `fd00::/8`.
 ///
@@ -58,6 +25,9 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
+    /// `127.0.0.0/8`.
+    pub(super) const LOOPBACK: Self = Self { base: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 };
+
     /// Whether the range holds the address. An IPv4 address mapped into IPv6 counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -116,18 +86,5 @@ impl JsonSchema for AddressRange {
     }
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string", "examples": ["10.0.0.0/8", "fd00::/8"] })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_password_of_a_proxy_is_not_in_the_debug_text() {
-        let network: Network =
-            serde_json::from_str(r#"{ "proxy": "http://user:canary@proxy.example" }"#).unwrap();
-        assert_eq!(network.proxy.as_ref().unwrap().expose(), "http://user:canary@proxy.example");
-        assert!(!format!("{network:?}").contains("canary"), "{network:?}");
     }
 }
