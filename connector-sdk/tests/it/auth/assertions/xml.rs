@@ -52,10 +52,13 @@ fn element(rest: &mut &str) -> Result<Element, &'static str> {
     let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
     let mut read = Element { name: name.to_owned(), ..Element::default() };
     read.attributes = self::attributes(attributes)?;
-    while !is_empty {
+    if is_empty {
+        return Ok(read);
+    }
+    loop {
         if let Some(behind) = rest.strip_prefix("</") {
             *rest = behind.strip_prefix(name).and_then(|rest| rest.strip_prefix('>')).ok_or("an end tag")?;
-            break;
+            return Ok(read);
         }
         if rest.starts_with('<') {
             read.children.push(element(rest)?);
@@ -65,7 +68,6 @@ fn element(rest: &mut &str) -> Result<Element, &'static str> {
             *rest = &rest[end..];
         }
     }
-    Ok(read)
 }
 
 /// What stands before the next `>` that is not part of a value, and what stands behind it.

@@ -14,6 +14,7 @@ fn version() -> Option<String> {
 }
 
 /// Whether it is installed. Where everything has to be checked, it has to be.
+#[allow(clippy::print_stdout, reason = "a test that does nothing has to say so")]
 pub(super) fn is_there() -> bool {
     let found = version().is_some();
     #[allow(clippy::disallowed_methods, reason = "a test's own environment")]
