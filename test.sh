@@ -11,7 +11,7 @@ missing() {
 }
 
 # Debian packages that the tests need. None of them is needed to build the SDK.
-packages=(gcc python3 python3-venv)
+packages=(gcc python3 python3-venv xmlsec1)
 absent=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || absent+=("$package")

@@ -47,6 +47,7 @@ mod render;
 mod reply;
 mod resources;
 mod row;
+mod saml;
 mod schema;
 mod seed;
 mod server;

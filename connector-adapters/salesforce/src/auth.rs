@@ -18,14 +18,15 @@ use crate::{
 /// The field of a token answer that says where requests go.
 const INSTANCE_URL: &str = "instance_url";
 
+const TOKEN_PATH: &str = "/services/oauth2/token";
+
 /// The source of tokens that the configuration asks for.
 ///
 /// # Errors
-/// Config when a private key is no RSA key, or a URL is missing.
+/// Config when a private key is no RSA key, a certificate not that key's, or a URL is missing.
 pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<Arc<dyn TokenSource>> {
     let endpoint = |host: &Url| -> Result<TokenEndpoint> {
-        let url =
-            host.join("/services/oauth2/token").map_err(|_| wrong("login_url", "is no base of a URL"))?;
+        let url = host.join(TOKEN_PATH).map_err(|_| wrong("login_url", "is no base of a URL"))?;
         Ok(TokenEndpoint::new(cx, url)?.base_url_field(INSTANCE_URL))
     };
     let source: Arc<dyn TokenSource> = match auth {
@@ -49,13 +50,30 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
             auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url)),
             &auth.private_key,
         )?),
+        Auth::SamlBearer(auth) => {
+            let audience = auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url));
+            let at_audience = || format!("{}{TOKEN_PATH}", audience.trim_end_matches('/'));
+            let recipient = auth.recipient.clone().unwrap_or_else(at_audience);
+            let source = auth::SamlBearer::new(
+                endpoint(&settings.login_url)?,
+                &auth.client_id,
+                &auth.username,
+                audience,
+                &auth.private_key,
+            )?
+            .with_recipient(recipient)?;
+            Arc::new(match &auth.certificate {
+                Some(pem) => source.with_certificate(pem)?,
+                None => source,
+            })
+        }
         Auth::Session(auth) => {
             Arc::new(StaticToken::new(auth.access_token.clone()).with_base_url(my_domain(settings)?.clone()))
         }
     };
     // The other ways sign in at this very host, or name no other.
     let expected = match auth {
-        Auth::RefreshToken(_) | Auth::JwtBearer(_) => settings.instance_url.clone(),
+        Auth::RefreshToken(_) | Auth::JwtBearer(_) | Auth::SamlBearer(_) => settings.instance_url.clone(),
         Auth::ClientCredentials(_) | Auth::Session(_) => None,
     };
     Ok(Arc::new(Advised { source, expected }))

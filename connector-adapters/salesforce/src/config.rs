@@ -33,7 +33,7 @@ pub struct SalesforceConfig {
     /// The org's My Domain, `https://acme.my.salesforce.com`. Needed with `client_credentials` and
     /// `session`; with the other ways to sign in the vendor's answer names it, and this is only a check.
     pub instance_url: Option<String>,
-    /// Where `refresh_token` and `jwt_bearer` sign in: `https://login.salesforce.com` (default),
+    /// Where `refresh_token`, `jwt_bearer` and `saml_bearer` sign in: `https://login.salesforce.com` (default),
     /// `https://test.salesforce.com` for a sandbox, or the org's My Domain.
     #[serde(default = "default_login_url")]
     pub login_url: String,
@@ -76,6 +76,8 @@ pub enum Auth {
     RefreshToken(RefreshToken),
     /// As a user whom an admin has approved for the app, with a signed assertion; no client secret.
     JwtBearer(JwtBearer),
+    /// The same with an assertion in XML, for an app whose policy wants SAML.
+    SamlBearer(SamlBearer),
     /// With an access token that somebody else obtained. It cannot be renewed.
     Session(Session),
 }
@@ -115,6 +117,25 @@ pub struct JwtBearer {
     /// The assertion's audience; default: `login_url` where it is a login host, else
     /// `https://login.salesforce.com`.
     pub audience: Option<String>,
+}
+
+/// SAML 2.0 bearer, RSA-SHA256 (help article remoteaccess_oauth_SAML_bearer_flow).
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SamlBearer {
+    /// The app's consumer key, which the assertion names as its issuer.
+    pub client_id: String,
+    /// The user to act as.
+    pub username: String,
+    /// The RSA private key as PEM whose certificate the app holds.
+    pub private_key: Secret,
+    /// That certificate as PEM, to be sent along. The vendor checks with the one that the app holds.
+    pub certificate: Option<String>,
+    /// The assertion's audience; default as that of `jwt_bearer`.
+    pub audience: Option<String>,
+    /// The token endpoint as the assertion names it; default `/services/oauth2/token` at the audience, which
+    /// is not the org's My Domain even where that signs in.
+    pub recipient: Option<String>,
 }
 
 /// An access token.
@@ -234,6 +255,11 @@ impl SalesforceConfig {
                 filled("auth.jwt_bearer.client_id", &auth.client_id)?;
                 filled("auth.jwt_bearer.username", &auth.username)?;
                 filled("auth.jwt_bearer.private_key", auth.private_key.expose())
+            }
+            Auth::SamlBearer(auth) => {
+                filled("auth.saml_bearer.client_id", &auth.client_id)?;
+                filled("auth.saml_bearer.username", &auth.username)?;
+                filled("auth.saml_bearer.private_key", auth.private_key.expose())
             }
             Auth::Session(auth) => filled("auth.session.access_token", auth.access_token.expose()),
         }

@@ -25,6 +25,7 @@ pub(crate) fn rest() -> Manifest {
             AuthMethod::new("client_credentials", &["api"]),
             AuthMethod::new("refresh_token", &["api", "refresh_token"]).rotating(),
             AuthMethod::new("jwt_bearer", &["api"]),
+            AuthMethod::new("saml_bearer", &["api"]),
             AuthMethod::new("session", &["api"]),
         ])
         .with_compliance(compliance)

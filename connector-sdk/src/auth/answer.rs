@@ -1,28 +1,119 @@
 //! What a token endpoint gives (RFC 6749, 5.1), and what vendors put beside it.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-use oauth2::{ExtraTokenFields, StandardTokenResponse, TokenResponse as _, basic::BasicTokenType};
-use serde::{Deserialize, Serialize};
+use oauth2::{AccessToken, RefreshToken, Scope, TokenResponse, basic::BasicTokenType};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
 use url::Url;
 
 use super::Token;
 use crate::{Delivery, Error, Result, Secret, Timestamp};
 
-/// An answer as the oauth2 crate reads it, with all fields of the vendor's own.
-pub(super) type Answer = StandardTokenResponse<Extra, BasicTokenType>;
+/// An answer, read as vendors write it and not only as the RFC does: `token_type` may be missing, a number
+/// may be a text, a list of scopes a list. Whatever else is wrong with an answer, a refresh token in it is
+/// kept: it may be the only one that is still good.
+///
+/// Debug shows no field.
+pub(super) struct Answer {
+    access_token: AccessToken,
+    token_type: BasicTokenType,
+    refresh_token: Option<RefreshToken>,
+    scopes: Option<Vec<Scope>>,
+    /// All fields, the vendor's own among them.
+    fields: BTreeMap<String, Value>,
+}
 
-/// The vendor's own fields. Its Debug, which oauth2 asks for, shows none.
-#[derive(Deserialize, Serialize)]
-pub(super) struct Extra(BTreeMap<String, serde_json::Value>);
+impl Answer {
+    fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name).filter(|value| !value.is_null())
+    }
 
-impl fmt::Debug for Extra {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Extra")
+    /// Whether the access token can be used: there is one, of a type that is sent as a bearer token. A type
+    /// that is missing is that one, and one we do not know is a vendor's name for it (Slack: `bot`); the
+    /// types that are known to need a proof of possession are none (RFC 6749, 7.1).
+    fn is_usable(&self) -> bool {
+        let text = |value: &Value| value.as_str().map(str::to_ascii_lowercase);
+        let is_bearer = match self.field("token_type").map(text) {
+            None => true,
+            Some(Some(known)) => !matches!(known.as_str(), "mac" | "pop" | "dpop"),
+            Some(None) => false,
+        };
+        is_bearer && !self.access_token.secret().is_empty()
     }
 }
 
-impl ExtraTokenFields for Extra {}
+impl<'de> Deserialize<'de> for Answer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = BTreeMap::<String, Value>::deserialize(deserializer)?;
+        let token = |name| {
+            let text = fields.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+            text.map(ToOwned::to_owned)
+        };
+        let (access_token, refresh_token) = (token("access_token"), token("refresh_token"));
+        if access_token.is_none() && refresh_token.is_none() {
+            return Err(de::Error::custom("no token"));
+        }
+        Ok(Self {
+            access_token: AccessToken::new(access_token.unwrap_or_default()),
+            token_type: BasicTokenType::Bearer,
+            refresh_token: refresh_token.map(RefreshToken::new),
+            scopes: fields.get("scope").and_then(scopes),
+            fields,
+        })
+    }
+}
+
+/// Scopes are a text with blanks between them, or a list.
+fn scopes(value: &Value) -> Option<Vec<Scope>> {
+    let scope = |text: &str| Scope::new(text.to_owned());
+    match value {
+        Value::String(text) => Some(text.split_whitespace().map(scope).collect()),
+        Value::Array(list) => Some(list.iter().filter_map(Value::as_str).map(scope).collect()),
+        _ => None,
+    }
+}
+
+/// The oauth2 crate asks for it, and does not use it.
+impl Serialize for Answer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answer")
+    }
+}
+
+impl TokenResponse for Answer {
+    type TokenType = BasicTokenType;
+
+    fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+
+    fn token_type(&self) -> &BasicTokenType {
+        &self.token_type
+    }
+
+    /// Seconds, as a number or a text. A life that is neither is none.
+    fn expires_in(&self) -> Option<Duration> {
+        let value = self.field("expires_in")?;
+        let text = value.as_str().map(str::trim);
+        let seconds = text.map_or_else(|| value.as_f64(), |text| text.parse().ok())?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+
+    fn scopes(&self) -> Option<&Vec<Scope>> {
+        self.scopes.as_ref()
+    }
+}
 
 /// An answer as we use it.
 pub(super) struct Grant {
@@ -46,6 +137,9 @@ impl Grant {
 }
 
 fn token(answer: &Answer, endpoint: &Url, base_url_field: Option<&str>, now: Timestamp) -> Result<Token> {
+    if !answer.is_usable() {
+        return Err(unreadable());
+    }
     let mut token = Token::new(Secret::new(answer.access_token().secret().clone()));
     // A life of nothing is none: a token that ends as it comes would be fetched for each request.
     if let Some(life) = answer.expires_in().filter(|life| !life.is_zero()) {
@@ -55,12 +149,12 @@ fn token(answer: &Answer, endpoint: &Url, base_url_field: Option<&str>, now: Tim
         let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
         token = token.with_extra("scope", scopes.join(" "));
     }
-    for (name, value) in &answer.extra_fields().0 {
+    for (name, value) in answer.fields.iter().filter(|(name, _)| !STANDARD.contains(&name.as_str())) {
         if let Some(text) = shown(name, value) {
             token = token.with_extra(name, text);
         }
     }
-    match base_url_field.and_then(|field| answer.extra_fields().0.get(field)) {
+    match base_url_field.and_then(|field| answer.fields.get(field)) {
         Some(value) => Ok(token.with_base_url(base_url(value, endpoint)?)),
         None => Ok(token),
     }
@@ -68,7 +162,7 @@ fn token(answer: &Answer, endpoint: &Url, base_url_field: Option<&str>, now: Tim
 
 /// Requests go on with what the token endpoint was asked with: neither in the clear where it was not, nor as
 /// somebody whom the answer names.
-fn base_url(value: &serde_json::Value, endpoint: &Url) -> Result<Url> {
+fn base_url(value: &Value, endpoint: &Url) -> Result<Url> {
     let fits = |url: &Url| {
         url.has_host()
             && url.username().is_empty()
@@ -81,16 +175,19 @@ fn base_url(value: &serde_json::Value, endpoint: &Url) -> Result<Url> {
     })
 }
 
+/// The fields of RFC 6749, which are read one by one.
+const STANDARD: [&str; 5] = ["access_token", "token_type", "expires_in", "refresh_token", "scope"];
+
 /// A field that may be shown, as text.
-fn shown(name: &str, value: &serde_json::Value) -> Option<String> {
+fn shown(name: &str, value: &Value) -> Option<String> {
     const SECRETS: [&str; 6] = ["token", "secret", "signature", "password", "assertion", "key"];
     let name = name.to_ascii_lowercase();
     if SECRETS.iter().any(|word| name.contains(word)) {
         return None;
     }
     match value {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Number(_) | serde_json::Value::Bool(_) => Some(value.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         _ => None,
     }
 }
@@ -104,6 +201,69 @@ pub(super) fn unreadable() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn grant(json: &str) -> Grant {
+        let endpoint = "https://login.vendor.example/token".parse().unwrap();
+        let answer = serde_json::from_str(json).unwrap();
+        Grant::read(&answer, &endpoint, None, Timestamp::from_millis(0))
+    }
+
+    #[test]
+    fn an_answer_without_a_token_type_keeps_both_its_tokens() {
+        for rest in [
+            "",
+            r#","token_type":null"#,
+            r#","token_type":"bearer""#,
+            r#","token_type":"bot""#,
+            r#","expires_in":"soon""#,
+            r#","expires_in":-1"#,
+            r#","expires_in":{}"#,
+            r#","scope":5"#,
+            r#","scope":["a","b"]"#,
+        ] {
+            let grant = grant(&format!(r#"{{"access_token":"t-1","refresh_token":"r-1"{rest}}}"#));
+            assert_eq!(grant.token.unwrap().secret().expose(), "t-1", "{rest}");
+            assert_eq!(grant.refresh_token.unwrap().expose(), "r-1", "{rest}");
+        }
+    }
+
+    #[test]
+    fn an_access_token_that_cannot_be_used_does_not_cost_the_refresh_token() {
+        for (access, rest) in [
+            ("", ""),
+            (r#""access_token":null,"#, ""),
+            (r#""access_token":" ","#, ""),
+            (r#""access_token":5,"#, ""),
+            (r#""access_token":"canary","#, r#","token_type":"mac""#),
+            (r#""access_token":"canary","#, r#","token_type":"DPoP""#),
+            (r#""access_token":"canary","#, r#","token_type":5"#),
+        ] {
+            let grant = grant(&format!(r#"{{{access}"refresh_token":"r-1"{rest}}}"#));
+            assert_eq!(grant.refresh_token.unwrap().expose(), "r-1", "{access} {rest}");
+            let error = grant.token.unwrap_err();
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+        for neither in ["{}", "[]", "null", r#"{"access_token":""}"#, r#"{"token_type":"Bearer"}"#] {
+            assert!(serde_json::from_str::<Answer>(neither).is_err(), "{neither}");
+        }
+    }
+
+    #[test]
+    fn a_life_is_read_from_a_number_or_a_text() {
+        for (life, seconds) in [
+            ("3600", Some(3600)),
+            (r#""3600""#, Some(3600)),
+            ("3600.0", Some(3600)),
+            ("0", None),
+            ("-5", None),
+            ("1e300", None),
+            ("null", None),
+        ] {
+            let token = grant(&format!(r#"{{"access_token":"t-1","expires_in":{life}}}"#)).token.unwrap();
+            assert_eq!(token.expires_at().map(|end| end.as_millis() / 1000), seconds, "{life}");
+            assert!(token.extra().is_empty());
+        }
+    }
 
     #[test]
     fn a_base_url_with_a_user_or_less_safe_than_the_token_endpoint_is_refused() {

@@ -50,7 +50,7 @@ pub enum ClientAuth {
 #[derive(Clone)]
 #[must_use]
 pub struct TokenEndpoint {
-    url: Url,
+    pub(super) url: Url,
     client: HttpClient,
     client_auth: ClientAuth,
     base_url_field: Option<String>,

@@ -6,8 +6,8 @@ use url::Url;
 use super::{Token, TokenSource};
 use crate::{Class, Context, Delivery, Error, Result, Secret};
 
-/// One token, given in the configuration. It cannot be renewed: when the vendor refuses it, a person
-/// has to act.
+/// One token, given in the configuration: an access token, a bot's token, or the session token of a login
+/// that happened elsewhere. It cannot be renewed: when the vendor refuses it, a person has to act.
 #[derive(Debug, Clone)]
 pub struct StaticToken(Token);
 
@@ -36,12 +36,14 @@ impl TokenSource for StaticToken {
     }
 
     async fn renew(&self, _cx: &Context, _refused: &Token) -> Result<Token> {
-        Err(Error::new(
-            Class::Auth,
-            "authenticate",
-            "the vendor refuses the access token, which is given in the configuration and cannot be renewed: \
-             obtain a new one",
-        )
-        .with_delivery(Delivery::Answered))
+        Err(cannot_be_renewed("access token"))
     }
+}
+
+/// The vendor refuses a credential that stands in the configuration, and that nothing here can replace.
+pub(super) fn cannot_be_renewed(what: &str) -> Error {
+    let message = format!(
+        "the vendor refuses the {what}, which is given in the configuration and cannot be renewed: obtain a new one"
+    );
+    Error::new(Class::Auth, "authenticate", message).with_delivery(Delivery::Answered)
 }

@@ -1,22 +1,26 @@
 //! JWT bearer (RFC 7523): a signed statement about a user, in exchange for a token.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto::aws_lc};
 use serde::Serialize;
 
-use super::{SingleFlight, Token, TokenEndpoint, TokenSource};
+use super::{
+    SigningAlgorithm, SigningKey, SingleFlight, Token, TokenEndpoint, TokenSource,
+    bearer::{EARLY, LIFE, stated, unique},
+};
 use crate::{Context, Error, Result, Secret, Timestamp};
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// Long enough for a clock that goes a little wrong, and what vendors accept at most.
-const LIFE: Duration = Duration::from_secs(180);
-
-/// Signs in as a user who has allowed the client to, with assertions signed by RS256.
+/// Signs in as a user who has allowed the client to, with signed assertions that are good for three minutes.
+///
+/// The audience is one text, exactly as configured: the authorisation server's issuer identifier, or its
+/// token endpoint where the vendor documents that. It is never a list, and never taken from what a server
+/// says: an assertion for several audiences, or for one that somebody else chose, can be replayed at the
+/// other one (draft-ietf-oauth-rfc7523bis, audience injection).
 pub struct JwtBearer {
     assertions: Arc<Assertions>,
     flight: SingleFlight,
@@ -27,24 +31,40 @@ struct Assertions {
     issuer: String,
     subject: String,
     audience: String,
-    key: EncodingKey,
+    key: SigningKey,
+    key_id: Option<String>,
+    identified: bool,
 }
 
+/// RFC 7515, 4.1.
+#[derive(Serialize)]
+struct Header<'a> {
+    typ: &'static str,
+    alg: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<&'a str>,
+}
+
+/// RFC 7523, 3. Times are seconds since 1970.
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
     sub: &'a str,
     aud: &'a str,
     exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
 }
 
 impl JwtBearer {
     /// Assertions of `issuer` (the client id) about `subject` (the user) for `audience` (who the vendor
-    /// says it is), signed with this RSA private key in PEM. Where line breaks cannot be kept, as in a
-    /// variable, they may be written `\n`.
+    /// says it is), signed by RS256 with this RSA private key in PEM. Where line breaks cannot be kept, as
+    /// in a variable, they may be written `\n`.
     ///
     /// # Errors
-    /// Config when the key is no RSA private key in PEM, or is encrypted.
+    /// Config as [`SigningKey::new`], and when one of the others is empty or holds control characters.
     pub fn new(
         endpoint: TokenEndpoint,
         issuer: impl Into<String>,
@@ -52,16 +72,51 @@ impl JwtBearer {
         audience: impl Into<String>,
         private_key: &Secret,
     ) -> Result<Self> {
+        let key = SigningKey::new(SigningAlgorithm::Rs256, private_key)?;
+        Self::signed_with(endpoint, issuer, subject, audience, key)
+    }
+
+    /// The same, signed with this key.
+    ///
+    /// # Errors
+    /// Config when one of the others is empty or holds control characters.
+    pub fn signed_with(
+        endpoint: TokenEndpoint,
+        issuer: impl Into<String>,
+        subject: impl Into<String>,
+        audience: impl Into<String>,
+        key: SigningKey,
+    ) -> Result<Self> {
         let assertions = Assertions {
             endpoint,
-            issuer: issuer.into(),
-            subject: subject.into(),
-            audience: audience.into(),
-            key: key(private_key)?,
+            issuer: stated("issuer", issuer.into())?,
+            subject: stated("subject", subject.into())?,
+            audience: stated("audience", audience.into())?,
+            key,
+            key_id: None,
+            identified: false,
         };
-        // What the key cannot sign now it cannot sign later: say so while a person is looking.
-        assertions.sign(Timestamp::from_millis(0))?;
         Ok(Self { assertions: Arc::new(assertions), flight: SingleFlight::default() })
+    }
+
+    /// Names the key in the header (`kid`), for a vendor that knows several of the client.
+    #[must_use]
+    pub fn with_key_id(self, key_id: impl Into<String>) -> Self {
+        self.change(|assertions| assertions.key_id = Some(key_id.into()))
+    }
+
+    /// States when it was issued (`iat`) and an id of its own (`jti`), for a vendor that wants them
+    /// against replays. Without this neither is stated.
+    #[must_use]
+    pub fn with_id(self) -> Self {
+        self.change(|assertions| assertions.identified = true)
+    }
+
+    fn change(mut self, edit: impl FnOnce(&mut Assertions)) -> Self {
+        if let Some(assertions) = Arc::get_mut(&mut self.assertions) {
+            edit(assertions);
+        }
+        self
     }
 
     fn fetch(&self) -> impl FnOnce(Context) -> BoxFuture<'static, Result<Token>> + use<> {
@@ -76,38 +131,28 @@ impl JwtBearer {
     }
 }
 
-fn key(pem: &Secret) -> Result<EncodingKey> {
-    let text = zeroize::Zeroizing::new(pem.expose().trim().replace("\\n", "\n"));
-    EncodingKey::from_rsa_pem(text.as_bytes()).map_err(|_| unusable())
-}
-
-fn unusable() -> Error {
-    Error::config(
-        "connect",
-        "`private_key` is no RSA private key in PEM (PKCS#1 or PKCS#8, not encrypted, 2048 bits or more)",
-    )
-}
-
 impl Assertions {
     fn sign(&self, now: Timestamp) -> Result<Secret> {
+        let seconds = |time: Timestamp| time.as_millis().div_euclid(1000);
         let claims = Claims {
             iss: &self.issuer,
             sub: &self.subject,
             aud: &self.audience,
-            exp: (now + LIFE).as_millis() / 1000,
+            exp: seconds(now + LIFE),
+            iat: self.identified.then(|| seconds(now - EARLY)),
+            jti: self.identified.then(unique).transpose()?,
         };
-        let part = |json: serde_json::Result<Vec<u8>>| match json {
-            Ok(json) => Ok(BASE64_URL_SAFE_NO_PAD.encode(json)),
-            Err(_) => Err(Error::bug("token", "the claims of an assertion cannot be written as JSON")),
-        };
-        let header = part(serde_json::to_vec(&Header::new(Algorithm::RS256)))?;
-        let message = format!("{header}.{}", part(serde_json::to_vec(&claims))?);
-        // Not jsonwebtoken's `encode`: that takes the provider from a global, which another crate of the
-        // process may have left in a state that panics.
-        let signer = (aws_lc::DEFAULT_PROVIDER.signer_factory)(&Algorithm::RS256, &self.key)
-            .map_err(|_| unusable())?;
-        let signature = signer.try_sign(message.as_bytes()).map_err(|_| unusable())?;
+        let header = Header { typ: "JWT", alg: self.key.algorithm().name(), kid: self.key_id.as_deref() };
+        let message = format!("{}.{}", part(&header)?, part(&claims)?);
+        let signature = self.key.sign(message.as_bytes())?;
         Ok(Secret::new(format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))))
+    }
+}
+
+fn part(value: &impl Serialize) -> Result<String> {
+    match serde_json::to_vec(value) {
+        Ok(json) => Ok(BASE64_URL_SAFE_NO_PAD.encode(json)),
+        Err(_) => Err(Error::bug("token", "the claims of an assertion cannot be written as JSON")),
     }
 }
 

@@ -2,15 +2,21 @@
 //!
 //! | source | for |
 //! |---|---|
-//! | [`StaticToken`] | a token that somebody else obtained |
+//! | [`StaticToken`] | a token that somebody else obtained: an access token, a bot's, or that of a session |
+//! | [`ApiKey`] | a key in a header or in the query |
+//! | [`Basic`] | user and password |
 //! | [`ClientCredentials`] | OAuth2 as the client itself |
 //! | [`RefreshToken`] | OAuth2 as a user who authorised once; the token may rotate |
 //! | [`JwtBearer`] | OAuth2 as a user who is stated in a signed assertion |
+//! | [`SamlBearer`] | the same, for a vendor that wants the assertion in XML |
 //!
 //! Each is given to a client with [`HttpClientBuilder::tokens`](crate::http::HttpClientBuilder::tokens).
 //! A source of another kind implements [`TokenSource`] over a [`SingleFlight`].
 
 mod answer;
+mod api_key;
+mod basic;
+mod bearer;
 mod client_credentials;
 mod endpoint;
 mod fault;
@@ -18,12 +24,18 @@ mod fixed;
 mod flight;
 mod jwt;
 mod refresh;
+mod saml;
+mod signing;
 mod token;
 
+pub use api_key::ApiKey;
+pub use basic::Basic;
 pub use client_credentials::ClientCredentials;
 pub use endpoint::{ClientAuth, TokenEndpoint};
 pub use fixed::StaticToken;
 pub use flight::SingleFlight;
 pub use jwt::JwtBearer;
 pub use refresh::RefreshToken;
+pub use saml::SamlBearer;
+pub use signing::{SigningAlgorithm, SigningKey};
 pub use token::{Token, TokenSource};

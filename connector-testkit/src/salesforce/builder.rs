@@ -21,7 +21,7 @@ pub struct SignIn {
     pub requests_per_token: Option<u32>,
     /// Answer `grant_type=password`, which the vendor tells everyone to leave.
     pub password_grant: bool,
-    /// The public key (PEM) that JWT assertions are checked with; none refuses them all.
+    /// The public key (PEM) that assertions, JWT and SAML, are checked with; none refuses them all.
     pub jwt_public_key: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! `POST /services/oauth2/token`: client credentials, refresh token, JWT bearer, and the password grant where
-//! it was switched on. `GET /services/oauth2/userinfo`: who a token belongs to.
+//! `POST /services/oauth2/token`: client credentials, refresh token, JWT and SAML bearer, and the password grant
+//! where it was switched on. `GET /services/oauth2/userinfo`: who a token belongs to.
 
 use axum::response::Response;
 use base64::Engine as _;
@@ -14,6 +14,7 @@ use super::grants::ORGANIZATION;
 use super::objects;
 use super::org::Org;
 use super::reply;
+use super::saml::SamlAssertion;
 
 /// How far in the future an assertion may expire, in seconds: the 300 s that peers keep to, and some slack.
 const LONGEST_ASSERTION: i64 = 330;
@@ -34,6 +35,7 @@ pub(super) fn token(org: &Org, headers: &HeaderMap, query: &str, body: &[u8]) ->
         "refresh_token" => client(org, &id, Some(secret.as_str()).filter(|secret| !secret.is_empty()))
             .and_then(|()| refresh(org, field("refresh_token"))),
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => assertion(org, field("assertion")).map(|()| None),
+        "urn:ietf:params:oauth:grant-type:saml2-bearer" => saml(org, field("assertion")).map(|()| None),
         "password" if org.settings.sign_in.password_grant => client(org, &id, Some(&secret))
             .and_then(|()| password(org, field("username"), field("password")))
             .map(|()| None),
@@ -109,35 +111,59 @@ fn password(org: &Org, username: &str, password: &str) -> Result<(), Refused> {
     }
 }
 
+const INVALID: Refused = ("invalid_grant", "invalid assertion");
+
 /// Checks a JWT: signature, consumer, user, audience, expiry by the org's clock.
 fn assertion(org: &Org, assertion: &str) -> Result<(), Refused> {
     let sign_in = &org.settings.sign_in;
-    let invalid = ("invalid_grant", "invalid assertion");
+    let invalid = INVALID;
     let pem = sign_in.jwt_public_key.as_deref().ok_or(invalid)?;
     let key = DecodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| invalid)?;
     let mut validation = Validation::new(Algorithm::RS256);
-    // All four claims are checked below, by the org's clock and in the vendor's words.
+    // All four claims are checked apart.
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
     let claims = decode::<Value>(assertion, &key, &validation).map_err(|_| invalid)?.claims;
-    if claims["iss"] != sign_in.credentials.client_id.as_str() {
-        return Err(("invalid_client_id", "client identifier invalid"));
-    }
-    if claims["sub"] != sign_in.credentials.username.as_str() {
-        return Err(("invalid_grant", "user hasn't approved this consumer"));
-    }
-    let audience = claims["aud"].as_str().unwrap_or_default().trim_end_matches('/');
-    if !["https://login.salesforce.com", "https://test.salesforce.com", org.url.as_str()].contains(&audience)
-    {
-        return Err(("invalid_grant", "audience is invalid"));
-    }
     // Some clients send the expiry as a text.
     let expires = claims["exp"].as_i64().or_else(|| claims["exp"].as_str()?.parse().ok()).ok_or(invalid)?;
-    let left = expires - org.clock.now().div_euclid(1000);
-    match left {
+    let text = |name: &str| claims[name].as_str().unwrap_or_default();
+    stated(org, text("iss"), text("sub"), text("aud"), expires)
+}
+
+/// Checks a SAML assertion in the same way, and that it is meant for this endpoint.
+fn saml(org: &Org, assertion: &str) -> Result<(), Refused> {
+    let pem = org.settings.sign_in.jwt_public_key.as_deref().ok_or(INVALID)?;
+    let assertion = SamlAssertion::read(assertion, pem).ok_or(INVALID)?;
+    let expires = assertion.not_on_or_after.div_euclid(1000);
+    stated(org, &assertion.issuer, &assertion.subject, &assertion.audience, expires)?;
+    let recipient = assertion.recipient.strip_suffix("/services/oauth2/token").unwrap_or_default();
+    if !audiences(org).contains(&recipient) || org.clock.now() < assertion.not_before {
+        return Err(INVALID);
+    }
+    Ok(())
+}
+
+/// Whom an assertion may be for.
+fn audiences(org: &Org) -> [&str; 3] {
+    ["https://login.salesforce.com", "https://test.salesforce.com", org.url.as_str()]
+}
+
+/// Checks what an assertion states, by the org's clock and in the vendor's words. `expires` is in seconds.
+fn stated(org: &Org, issuer: &str, subject: &str, audience: &str, expires: i64) -> Result<(), Refused> {
+    let known = &org.settings.sign_in.credentials;
+    if issuer != known.client_id {
+        return Err(("invalid_client_id", "client identifier invalid"));
+    }
+    if subject != known.username {
+        return Err(("invalid_grant", "user hasn't approved this consumer"));
+    }
+    if !audiences(org).contains(&audience.trim_end_matches('/')) {
+        return Err(("invalid_grant", "audience is invalid"));
+    }
+    match expires - org.clock.now().div_euclid(1000) {
         ..0 => Err(("invalid_grant", "expired authorization code")),
-        LONGEST_ASSERTION.. => Err(invalid),
+        LONGEST_ASSERTION.. => Err(INVALID),
         _ => Ok(()),
     }
 }

@@ -69,9 +69,11 @@ fn every_wrong_value_is_a_config_error_that_names_its_field() {
 fn each_way_to_sign_in_needs_what_it_needs() {
     let auth = |auth: Value| config(|config| config["auth"] = auth);
     let jwt = json!({"jwt_bearer": {"client_id": "key", "username": "u@acme.example", "private_key": "PEM"}});
+    let saml =
+        json!({"saml_bearer": {"client_id": "key", "username": "u@acme.example", "private_key": "PEM"}});
     let refresh = json!({"refresh_token": {"client_id": "key", "refresh_token": "r"}});
     let session = json!({"session": {"access_token": "00D"}});
-    for way in [&jwt, &refresh, &session] {
+    for way in [&jwt, &saml, &refresh, &session] {
         assert!(check(&auth(way.clone())).is_ok(), "{way}");
     }
     let without_instance = |way: &Value| {
@@ -79,7 +81,9 @@ fn each_way_to_sign_in_needs_what_it_needs() {
         config.as_object_mut().unwrap().remove("instance_url");
         check(&config)
     };
-    assert!(without_instance(&jwt).is_ok() && without_instance(&refresh).is_ok());
+    for way in [&jwt, &saml, &refresh] {
+        assert!(without_instance(way).is_ok(), "{way}");
+    }
     assert!(without_instance(&session).unwrap_err().message().contains("`instance_url`"));
     assert!(check(&config(|config| config["instance_url"] = Value::Null)).is_err());
     for (way, field) in [
@@ -87,6 +91,9 @@ fn each_way_to_sign_in_needs_what_it_needs() {
         (json!({"client_credentials": {"client_id": "k", "client_secret": " "}}), "client_secret"),
         (json!({"refresh_token": {"client_id": "k", "refresh_token": ""}}), "refresh_token"),
         (json!({"jwt_bearer": {"client_id": "k", "username": "", "private_key": "p"}}), "username"),
+        (json!({"saml_bearer": {"client_id": " ", "username": "u", "private_key": "p"}}), "client_id"),
+        (json!({"saml_bearer": {"client_id": "k", "username": "", "private_key": "p"}}), "username"),
+        (json!({"saml_bearer": {"client_id": "k", "username": "u", "private_key": ""}}), "private_key"),
         (json!({"session": {"access_token": ""}}), "access_token"),
     ] {
         let error = check(&auth(way)).unwrap_err();

@@ -81,7 +81,7 @@ const RULES: &[Rule] = &[
     rule("invalid_grant", "invalid password", Auth, "the vendor refuses user name or password").never(),
     rule("invalid_grant", "inactive user", Auth, "the user is not active: activate or replace the integration user").never(),
     rule("invalid_grant", "inactive organization", Auth, "the org is not active").never(),
-    rule("invalid_grant", "audience", Auth, "the assertion is for another audience: set `auth.jwt_bearer.audience` to the host that signs in").never(),
+    rule("invalid_grant", "audience", Auth, "the assertion is for another audience: set its `audience` under `auth` to the host that signs in").never(),
     rule("invalid_grant", "expired authorization code", Auth, "the assertion had expired when it arrived: is this machine's clock right?").never(),
     rule("invalid_grant", "invalid assertion", Auth, "the vendor refuses the assertion: does the private key fit the app's certificate, and is the clock right?").never(),
     rule("invalid_grant", "authentication failure", Auth, "the vendor refuses the credential: wrong user or secret, or an address the profile does not allow").never(),

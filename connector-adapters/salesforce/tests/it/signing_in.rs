@@ -61,35 +61,69 @@ fn a_refresh_token_that_rotates_is_kept_for_the_next_process() {
     });
 }
 
+/// A private key, and the public half of it, in PEM.
+fn key_pair() -> (String, String) {
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let private = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
+    let public: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+    (pem("PRIVATE KEY", private.as_ref()), pem("PUBLIC KEY", public.as_ref()))
+}
+
 #[test]
-fn a_signed_assertion_opens_the_org() {
+fn a_signed_assertion_opens_the_org_and_a_wrong_one_says_why_not() {
     within(async {
-        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
-        let private = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).unwrap();
-        let public: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
-        let sign_in =
-            SignIn { jwt_public_key: Some(pem("PUBLIC KEY", public.as_ref())), ..SignIn::default() };
+        let ((private, public), (strangers, _)) = (key_pair(), key_pair());
+        let sign_in = SignIn { jwt_public_key: Some(public), ..SignIn::default() };
         // The assertion's times are by our clock, so the org keeps to the machine's.
         let org = FakeOrg::builder().sign_in(sign_in).start().await.unwrap();
         let known = org.credentials();
-        let auth = |username: &str, audience: Option<&str>| {
-            with_auth(
-                &org,
-                json!({"jwt_bearer": {
-                    "client_id": known.client_id, "username": username,
-                    "private_key": pem("PRIVATE KEY", private.as_ref()), "audience": audience,
-                }}),
-            )
+        let sign_in = |way: &str, change: Value| {
+            let mut auth = json!({
+                "client_id": known.client_id, "username": known.username, "private_key": private,
+            });
+            for (name, value) in change.as_object().unwrap() {
+                auth[name] = value.clone();
+            }
+            let config = with_auth(&org, json!({ way: auth }));
+            async move {
+                let cx = context_at(SystemClock::shared());
+                connect(&config, &cx).unwrap().authenticate(&cx).await
+            }
         };
-        let sign_in = |config: Value| async move {
-            let cx = context_at(SystemClock::shared());
-            connect(&config, &cx).unwrap().authenticate(&cx).await
-        };
-        assert_eq!(sign_in(auth(&known.username, None)).await.unwrap().subject, known.username);
-        let error = sign_in(auth("stranger@acme.example", None)).await.unwrap_err();
-        assert!(error.class() == Class::Auth && error.message().contains("pre-approve"), "{error}");
-        let error = sign_in(auth(&known.username, Some("https://elsewhere.example"))).await.unwrap_err();
-        assert!(error.class() == Class::Auth && error.message().contains("audience"), "{error}");
+        for way in ["jwt_bearer", "saml_bearer"] {
+            assert_eq!(sign_in(way, json!({})).await.unwrap().subject, known.username, "{way}");
+            let at_the_org = json!({"audience": org.url()});
+            assert_eq!(sign_in(way, at_the_org).await.unwrap().subject, known.username, "{way}");
+            for (change, expected) in [
+                (json!({"username": "stranger@acme.example"}), "pre-approve"),
+                (json!({"username": "</saml:NameID>&'"}), "pre-approve"),
+                (json!({"audience": "https://elsewhere.example"}), "audience"),
+                (json!({"client_id": "nobody"}), "no app with this `client_id`"),
+                (json!({"private_key": strangers}), "private key"),
+            ] {
+                let error = sign_in(way, change).await.unwrap_err();
+                assert!(
+                    error.class() == Class::Auth && error.message().contains(expected),
+                    "{way}, {expected}: {error}"
+                );
+            }
+        }
+        // What only SAML states.
+        let elsewhere = json!({"recipient": "https://elsewhere.example/services/oauth2/token"});
+        let error = sign_in("saml_bearer", elsewhere).await.unwrap_err();
+        assert!(error.message().contains("refuses the assertion"), "{error}");
+    });
+}
+
+#[test]
+fn a_certificate_of_another_key_is_a_config_error() {
+    within(async {
+        let org = start(FakeOrg::builder()).await;
+        let auth = json!({"saml_bearer": {
+            "client_id": "k", "username": "u", "private_key": key_pair().0, "certificate": "hunter2",
+        }});
+        let error = connect(&with_auth(&org, auth), &context()).err().unwrap();
+        assert!(error.class() == Class::Config && error.to_string().contains("`certificate`"), "{error}");
     });
 }
 

@@ -2,7 +2,10 @@ use std::{fmt::Debug, sync::Arc};
 
 use connector_sdk::{
     Secret,
-    auth::{ClientCredentials, JwtBearer, RefreshToken, SingleFlight, StaticToken, Token, TokenSource},
+    auth::{
+        ApiKey, Basic, ClientCredentials, JwtBearer, RefreshToken, SamlBearer, SigningAlgorithm, SigningKey,
+        SingleFlight, StaticToken, Token, TokenSource,
+    },
     http::{AuthLayer, Call, HeaderMap, Hosts, HttpClient, Request, Response, StatusCode},
 };
 
@@ -39,6 +42,12 @@ async fn nothing_that_holds_a_secret_shows_it() {
     let jwt = JwtBearer::new(bench.endpoint(), "client", "ada", "vendor", &key).unwrap();
     let shown = format!("{jwt:?}");
     assert!(!shown.contains("PRIVATE") && shown.len() < 300, "{shown}");
+    let saml = SamlBearer::new(bench.endpoint(), "client", "ada", "vendor", &key).unwrap();
+    let shown = format!("{saml:?} {:?}", SigningKey::new(SigningAlgorithm::Rs256, &key).unwrap());
+    assert!(!shown.contains("PRIVATE") && shown.len() < 300, "{shown}");
+    hides(&ApiKey::header("x-api-key", secret()).unwrap());
+    hides(&ApiKey::query("api_key", secret()).unwrap());
+    hides(&Basic::new("canary", &secret()).unwrap());
     hides(&bench.endpoint());
     let flight = SingleFlight::default();
     let given = token.clone();

@@ -1,4 +1,4 @@
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use connector_sdk::{
     Class, Counters, Secret,
@@ -6,16 +6,11 @@ use connector_sdk::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
-use super::{Bench, granted, refused};
+use super::{Bench, granted, key, refused};
 use crate::support::{
     clock::NOON,
     server::{Reply, json},
 };
-
-fn key(name: &str) -> Secret {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/keys").join(name);
-    Secret::new(std::fs::read_to_string(path).unwrap())
-}
 
 #[tokio::test]
 async fn client_credentials_ask_as_the_rfc_says_and_keep_what_the_vendor_says_besides() {

@@ -1,12 +1,15 @@
 //! Token sources against a token endpoint on loopback.
 
+mod assertions;
 mod canary;
 mod flight;
 mod grants;
 mod rotation;
+mod static_credentials;
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +26,15 @@ use crate::support::{
     clock::ManualClock,
     server::{Reply, Server, json},
 };
+
+/// The file of a key or certificate that is used in tests only.
+fn key_file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/keys").join(name)
+}
+
+fn key(name: &str) -> Secret {
+    Secret::new(std::fs::read_to_string(key_file(name)).unwrap())
+}
 
 /// A token endpoint, a store that writes down what it keeps, and a context with both.
 struct Bench {
