@@ -2,7 +2,10 @@ use std::{fmt::Debug, sync::Arc};
 
 use connector_sdk::{
     Secret,
-    auth::{ClientCredentials, JwtBearer, RefreshToken, SingleFlight, StaticToken, Token, TokenSource},
+    auth::{
+        AuthorizationCode, Callback, ClientCredentials, JwtBearer, RefreshToken, SingleFlight, StaticToken,
+        Token, TokenSource,
+    },
     http::{AuthLayer, Call, HeaderMap, Hosts, HttpClient, Request, Response, StatusCode},
 };
 
@@ -40,6 +43,12 @@ async fn nothing_that_holds_a_secret_shows_it() {
     let shown = format!("{jwt:?}");
     assert!(!shown.contains("PRIVATE") && shown.len() < 300, "{shown}");
     hides(&bench.endpoint());
+    let authorize = "https://vendor.example/authorize?canary".parse().unwrap();
+    let code = AuthorizationCode::new(bench.endpoint(), authorize, "client", Some(secret()))
+        .replaces(Some(secret()));
+    hides(&code);
+    hides(&code.begin("http://127.0.0.1/canary".parse().unwrap()));
+    hides(&Callback::from_query("code=canary&state=canary&error=canary").unwrap());
     let flight = SingleFlight::default();
     let given = token.clone();
     flight.token(&bench.cx, |_| async move { Ok(given) }).await.unwrap();
