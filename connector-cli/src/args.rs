@@ -30,6 +30,8 @@ pub(crate) enum Command {
     },
     /// Finds out whether a connection can run: a verdict per probe.
     Check(FileArgs),
+    /// Lets a person sign in to a connection with a browser, once.
+    Login(LoginArgs),
     /// Shows what can be read.
     Discover {
         #[command(flatten)]
@@ -101,6 +103,19 @@ pub(crate) struct FileArgs {
     /// Sets `${var:NAME}` of the template; may be repeated.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) vars: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// Where the vendor sends the browser back to, on this machine. Port 0 is any free one; many vendors take
+    /// only an address that they know to the letter.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:0/callback")]
+    pub(crate) redirect_uri: String,
+    /// Opens the browser.
+    #[arg(long)]
+    pub(crate) open: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,9 @@ use connector_host::{
     seal::{SealKey, SealedTokens},
     template::{Settings, Template, Variables},
 };
-use connector_sdk::{Clock, Connector, Context, Error, Manifest, Result, RunId, Secret, SystemClock};
+use connector_sdk::{
+    Clock, Connector, Context, Error, Manifest, Result, RunId, Secret, SystemClock, auth::AuthorizationCode,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::FileArgs;
@@ -95,6 +97,19 @@ impl Connection {
         let factory = connectors.get(self.settings.connector.as_str())?;
         let connector = self.template.connect(&**factory, &cx, &self.variables).await?;
         Ok(Open { cx, connector, manifest: factory.manifest().clone() })
+    }
+
+    /// How a person signs in to the connection.
+    ///
+    /// # Errors
+    /// As [`Connection::open`]; Config when nobody has to sign in.
+    pub(crate) async fn sign_in(&self, connectors: &Connectors, cx: &Context) -> Result<AuthorizationCode> {
+        let factory = connectors.get(self.settings.connector.as_str())?;
+        self.template.sign_in(&**factory, cx, &self.variables).await?.ok_or_else(|| {
+            let message =
+                "nobody has to sign in to this connection: its `auth` is complete as it is configured";
+            Error::config("sign in", message)
+        })
     }
 
     /// Where records go.

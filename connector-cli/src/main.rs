@@ -63,6 +63,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit> {
         Command::List => commands::list(&connectors, output),
         Command::Spec { id } => commands::spec(&connectors, &id, output),
         Command::Check(file) => commands::check(&connectors, &file, output).await,
+        Command::Login(args) => commands::login(&connectors, &args, output).await,
         Command::Discover { file, streams } => commands::discover(&connectors, &file, &streams, output).await,
         Command::Run { file, delete_cap } => {
             commands::run(&connectors, &file, delete_cap, bars, output).await

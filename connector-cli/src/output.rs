@@ -111,6 +111,17 @@ impl Output {
     }
 }
 
+/// Tells a person, or the program that drives this one, where to sign in: on standard error, since standard
+/// output is for the result.
+pub(crate) fn sign_in_at(output: &Output, url: &str) {
+    let text = if output.json {
+        format!("{}\n", json!({ "sign_in_at": url }))
+    } else {
+        format!("open this address in a browser and sign in:\n\n  {}\n\n", harmless(url))
+    };
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
 /// Without what a terminal would obey: parts of a message may come from the vendor.
 fn harmless(text: &str) -> String {
     text.replace(|c: char| c.is_control() && c != '\n', " ")

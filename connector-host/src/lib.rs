@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod connectors;
+pub mod login;
 pub mod preflight;
 pub mod receipt;
 pub mod registry;

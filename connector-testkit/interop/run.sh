@@ -3,18 +3,30 @@
 #
 #   connector-testkit/interop/run.sh BRONZE_FOLDER
 #
-# Needs python3 with venv, and a package index for pip. Without one it says so; with CI=true that is a failure.
+# Needs node and npm with a registry, python3 with venv, and a package index for pip. Without one it says so and
+# leaves out what needs it; with CI=true that is a failure.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 bronze=${1:?usage: run.sh BRONZE_FOLDER}
 
+missing() {
+    echo "interoperation: $*" >&2
+    if [ "${CI:-}" = true ]; then exit 1; fi
+}
+
+if command -v node >/dev/null && command -v npm >/dev/null && timeout 60 npm ping --silent >/dev/null 2>&1; then
+    echo "-- oidc-provider and our client"
+    "$here/oidc_provider.sh"
+else
+    missing "node, npm or a registry for npm is missing"
+fi
+
 probe=$(mktemp -d)
 trap 'rm -rf "$probe"' EXIT
 if ! python3 -m venv "$probe/venv" 2>/dev/null ||
     ! "$probe/venv/bin/pip" download --quiet --disable-pip-version-check --no-deps -d "$probe" simple-salesforce; then
-    echo "interoperation: python3 with venv, or a package index for pip, is missing" >&2
-    [ "${CI:-}" = true ] && exit 1
+    missing "python3 with venv, or a package index for pip, is missing"
     exit 0
 fi
 

@@ -27,6 +27,7 @@
 //! `table`, `row`, `field` and `schema` hold the data, which `objects` and `seed` make; by `control` and
 //! `writing` a test changes the org.
 
+mod authorize;
 mod builder;
 mod clock;
 mod control;

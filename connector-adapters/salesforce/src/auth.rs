@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_sdk::{
-    Context, Error, Result,
-    auth::{self, StaticToken, Token, TokenEndpoint, TokenSource},
+    Class, Context, Error, Result,
+    auth::{self, AuthorizationCode, StaticToken, Token, TokenEndpoint, TokenSource},
     http::HeaderMap,
 };
 use url::Url;
 
 use crate::{
-    config::{Auth, Settings, wrong},
-    fault, hosts,
+    config::{Auth, SalesforceConfig, Settings, wrong},
+    fault, hosts, manifest,
 };
 
 /// The field of a token answer that says where requests go.
@@ -25,10 +25,7 @@ const TOKEN_PATH: &str = "/services/oauth2/token";
 /// # Errors
 /// Config when a private key is no RSA key, a certificate not that key's, or a URL is missing.
 pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<Arc<dyn TokenSource>> {
-    let endpoint = |host: &Url| -> Result<TokenEndpoint> {
-        let url = host.join(TOKEN_PATH).map_err(|_| wrong("login_url", "is no base of a URL"))?;
-        Ok(TokenEndpoint::new(cx, url)?.base_url_field(INSTANCE_URL))
-    };
+    let endpoint = |host: &Url| endpoint(host, cx);
     let source: Arc<dyn TokenSource> = match auth {
         // My Domain only: login and test hosts refuse this grant, and the secret has no business there.
         Auth::ClientCredentials(auth) => Arc::new(auth::ClientCredentials::new(
@@ -37,12 +34,13 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
             auth.client_secret.clone(),
         )),
         // A refresh goes to the host that issued the token.
-        Auth::RefreshToken(auth) => Arc::new(auth::RefreshToken::new(
-            endpoint(&settings.login_url)?,
-            &auth.client_id,
-            auth.client_secret.clone(),
-            auth.refresh_token.clone(),
-        )),
+        Auth::RefreshToken(auth) => {
+            let (endpoint, secret) = (endpoint(&settings.login_url)?, auth.client_secret.clone());
+            Arc::new(match &auth.refresh_token {
+                Some(token) => auth::RefreshToken::new(endpoint, &auth.client_id, secret, token.clone()),
+                None => auth::RefreshToken::from_store(endpoint, &auth.client_id, secret),
+            })
+        }
         Auth::JwtBearer(auth) => Arc::new(auth::JwtBearer::new(
             endpoint(&settings.login_url)?,
             &auth.client_id,
@@ -76,7 +74,38 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
         Auth::RefreshToken(_) | Auth::JwtBearer(_) | Auth::SamlBearer(_) => settings.instance_url.clone(),
         Auth::ClientCredentials(_) | Auth::Session(_) => None,
     };
-    Ok(Arc::new(Advised { source, expected }))
+    let by_login = matches!(auth, Auth::RefreshToken(_));
+    Ok(Arc::new(Advised { source, expected, by_login }))
+}
+
+/// How the user of `refresh_token` approves the app; the other ways need nobody. PKCE and the scopes as Help
+/// documents them in "OAuth 2.0 Web Server Flow for Web App Integration". The scopes are those that the
+/// manifest declares; the other grants ask for none, because there the app's own settings hold.
+///
+/// # Errors
+/// Config when a field does not fit.
+pub(crate) fn sign_in(config: &SalesforceConfig, cx: &Context) -> Result<Option<AuthorizationCode>> {
+    let settings = config.check(cx.network())?;
+    let Auth::RefreshToken(auth) = &config.auth else { return Ok(None) };
+    let scopes = manifest::rest().auth_method(REFRESH_TOKEN).map(|method| method.scopes.clone());
+    let code = AuthorizationCode::new(
+        endpoint(&settings.login_url, cx)?,
+        at(&settings.login_url, "/services/oauth2/authorize")?,
+        &auth.client_id,
+        auth.client_secret.clone(),
+    );
+    Ok(Some(code.scopes(scopes.unwrap_or_default()).replaces(auth.refresh_token.clone())))
+}
+
+/// The key of the way to sign in that begins with a person.
+const REFRESH_TOKEN: &str = "refresh_token";
+
+fn endpoint(host: &Url, cx: &Context) -> Result<TokenEndpoint> {
+    Ok(TokenEndpoint::new(cx, at(host, TOKEN_PATH)?)?.base_url_field(INSTANCE_URL))
+}
+
+fn at(host: &Url, path: &str) -> Result<Url> {
+    host.join(path).map_err(|_| wrong("login_url", "is no base of a URL"))
 }
 
 /// A source whose refusals say, in this vendor's terms, what to do, and whose tokens are of the org that is
@@ -85,9 +114,19 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
 struct Advised {
     source: Arc<dyn TokenSource>,
     expected: Option<Url>,
+    /// A person signs in with `connector login`.
+    by_login: bool,
 }
 
 impl Advised {
+    fn advised(&self, error: Error) -> Error {
+        let error = fault::signing_in(error);
+        if self.by_login && error.class() == Class::Auth {
+            return error.with_context("to_sign_in", "run `connector login -c FILE`");
+        }
+        error
+    }
+
     /// A token of another org would read that org into this one's tables.
     fn check(&self, token: Token) -> Result<Token> {
         match (&self.expected, token.base_url()) {
@@ -112,12 +151,17 @@ fn another_org(expected: &Url, found: &Url) -> Error {
 
 #[async_trait]
 impl TokenSource for Advised {
+    fn held(&self, cx: &Context) -> Option<Token> {
+        self.source.held(cx).and_then(|token| self.check(token).ok())
+    }
+
     async fn token(&self, cx: &Context) -> Result<Token> {
-        self.source.token(cx).await.map_err(fault::signing_in).and_then(|token| self.check(token))
+        self.source.token(cx).await.map_err(|error| self.advised(error)).and_then(|token| self.check(token))
     }
 
     async fn renew(&self, cx: &Context, refused: &Token) -> Result<Token> {
-        self.source.renew(cx, refused).await.map_err(fault::signing_in).and_then(|token| self.check(token))
+        let token = self.source.renew(cx, refused).await;
+        token.map_err(|error| self.advised(error)).and_then(|token| self.check(token))
     }
 
     fn apply(&self, token: &Token, headers: &mut HeaderMap, url: &mut Url) -> Result<()> {
@@ -144,6 +188,24 @@ fn audience(login_url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_scopes_that_are_asked_for_are_those_that_the_manifest_declares() {
+        let config = |auth: &str| -> SalesforceConfig {
+            let text = format!(r#"{{"instance_url": "https://acme.my.salesforce.com", "auth": {auth}}}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        let cx = Context::builder("acme", "crm").build();
+        let code = sign_in(&config(r#"{"refresh_token": {"client_id": "key"}}"#), &cx).unwrap().unwrap();
+        let begun = code.begin("http://localhost:1717/OauthRedirect".parse().unwrap());
+        let scope = begun.url().query_pairs().find(|(name, _)| name == "scope").unwrap().1;
+        let manifest = manifest::rest();
+        let declared = &manifest.auth_method(REFRESH_TOKEN).unwrap().scopes;
+        assert!(scope.split(' ').eq(declared.iter()) && !declared.is_empty(), "{scope}");
+        assert_eq!(begun.url().host_str(), Some("login.salesforce.com"));
+        let session = config(r#"{"session": {"access_token": "00D"}}"#);
+        assert!(sign_in(&session, &cx).unwrap().is_none(), "nobody has to sign in");
+    }
 
     #[test]
     fn the_audience_is_the_host_that_signs_in() {

@@ -72,7 +72,7 @@ pub struct SalesforceConfig {
 pub enum Auth {
     /// As the integration user of an External Client App. The request goes to My Domain only.
     ClientCredentials(ClientCredentials),
-    /// As the user who approved the app. A rotated token is kept before it is used.
+    /// As the user who approved the app, by `connector login`. A rotated token is kept before it is used.
     RefreshToken(RefreshToken),
     /// As a user whom an admin has approved for the app, with a signed assertion; no client secret.
     JwtBearer(JwtBearer),
@@ -100,8 +100,9 @@ pub struct RefreshToken {
     pub client_id: String,
     /// The app's consumer secret; an app that is a public client has none.
     pub client_secret: Option<Secret>,
-    /// The first refresh token. Under rotation its successors are kept by the host.
-    pub refresh_token: Secret,
+    /// The first refresh token. Under rotation its successors are kept by the host. Without it the one
+    /// that `connector login` has kept is used.
+    pub refresh_token: Option<Secret>,
 }
 
 /// OAuth 2.0 JWT bearer, RS256.
@@ -249,7 +250,8 @@ impl SalesforceConfig {
             }
             Auth::RefreshToken(auth) => {
                 filled("auth.refresh_token.client_id", &auth.client_id)?;
-                filled("auth.refresh_token.refresh_token", auth.refresh_token.expose())
+                let token = auth.refresh_token.as_ref();
+                token.map_or(Ok(()), |token| filled("auth.refresh_token.refresh_token", token.expose()))
             }
             Auth::JwtBearer(auth) => {
                 filled("auth.jwt_bearer.client_id", &auth.client_id)?;

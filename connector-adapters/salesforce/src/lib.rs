@@ -43,4 +43,5 @@ pub fn rest() -> impl Factory {
     TypedFactory::new(manifest::rest(), |config: SalesforceConfig, cx: &Context| {
         Salesforce::connect(&config, cx)
     })
+    .with_sign_in(|config, cx| auth::sign_in(&config, cx))
 }

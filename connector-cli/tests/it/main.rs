@@ -10,5 +10,6 @@ mod crash;
 mod desk;
 mod full;
 mod known;
+mod login;
 mod mistakes;
 mod run;

@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use connector_sdk::{
     Checkpoint, Clock, ConnectionName, ConnectorId, PartitionId, Result, RunId, StreamId, StreamState,
     TenantId, Timestamp,
     contract::{Commit, Lease},
+    secret::TokenLock,
     state::PartitionState,
 };
 
@@ -41,6 +42,8 @@ struct Tables {
     receipts: BTreeMap<(TenantId, RunId), serde_json::Value>,
     actions: BTreeMap<(TenantId, ConnectionName, String), ActionRecord>,
     tokens: BTreeMap<(TenantId, ConnectionName, String), Vec<u8>>,
+    /// Who exchanges a token; what is dropped is free again.
+    exchanging: BTreeMap<(TenantId, ConnectionName, String), Weak<()>>,
 }
 
 #[derive(Default)]
@@ -317,6 +320,23 @@ impl Registry for MemoryRegistry {
     ) -> Result<Option<Vec<u8>>> {
         let key = (tenant.clone(), connection.clone(), name.to_owned());
         Ok(self.tables().tokens.get(&key).cloned())
+    }
+
+    async fn try_lock_token(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionName,
+        name: &str,
+    ) -> Result<TokenLock> {
+        let mut tables = self.tables();
+        let holder =
+            tables.exchanging.entry((tenant.clone(), connection.clone(), name.to_owned())).or_default();
+        if holder.strong_count() > 0 {
+            return Ok(TokenLock::Busy);
+        }
+        let held = Arc::new(());
+        *holder = Arc::downgrade(&held);
+        Ok(TokenLock::Held(Box::new(held)))
     }
 }
 

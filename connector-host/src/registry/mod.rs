@@ -13,7 +13,9 @@ pub mod sqlite;
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
-use connector_sdk::{Checkpoint, ConnectionName, Error, Result, RunId, TenantId, contract::Lease};
+use connector_sdk::{
+    Checkpoint, ConnectionName, Error, Result, RunId, TenantId, contract::Lease, secret::TokenLock,
+};
 
 pub use location::{Location, connect};
 pub use memory::MemoryRegistry;
@@ -206,6 +208,21 @@ pub trait Registry: Checkpoint + fmt::Debug {
         connection: &ConnectionName,
         name: &str,
     ) -> Result<Option<Vec<u8>>>;
+
+    /// Takes the right to exchange a credential, which one process at a time has; it ends with the process.
+    /// The default: no locks, so that only the vendor tells two apart who exchange at once.
+    ///
+    /// # Errors
+    /// Config when there is no place for locks.
+    async fn try_lock_token(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionName,
+        name: &str,
+    ) -> Result<TokenLock> {
+        let _ = (tenant, connection, name);
+        Ok(TokenLock::None)
+    }
 }
 
 /// The error of a write whose lease is no longer the current one.

@@ -12,7 +12,10 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use connector_sdk::{ConnectionName, Error, Result, Secret, TenantId, secret::TokenStore};
+use connector_sdk::{
+    ConnectionName, Error, Result, Secret, TenantId,
+    secret::{TokenLock, TokenStore},
+};
 use zeroize::{Zeroize, Zeroizing};
 
 pub use key::SealKey;
@@ -141,6 +144,10 @@ impl TokenStore for SealedTokens {
     async fn put(&self, name: &str, value: Secret) -> Result<()> {
         let sealed = self.seal(name, &value)?;
         self.registry.put_token(&self.tenant, &self.connection, name, &sealed).await
+    }
+
+    async fn try_lock(&self, name: &str) -> Result<TokenLock> {
+        self.registry.try_lock_token(&self.tenant, &self.connection, name).await
     }
 }
 

@@ -35,7 +35,7 @@ use std::{
     sync::Arc,
 };
 
-use connector_sdk::{Connector, Context, Error, Factory, Result, Secret};
+use connector_sdk::{Connector, Context, Error, Factory, Result, Secret, auth::AuthorizationCode};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
@@ -148,17 +148,34 @@ impl Template {
         cx: &Context,
         variables: &Variables,
     ) -> Result<Arc<dyn Connector>> {
-        let nothing = Node { at: Place { line: 1, column: 1 }, value: yaml::Value::Map(Vec::new()) };
+        let config = self.connector_config(factory, variables).await?;
+        factory.connect(raw(&config)?, cx).map_err(|error| self.with_place_of_field(error))
+    }
+
+    /// How a person signs in to the connection, where its configuration needs one. Replaces and checks as
+    /// [`Template::connect`] does.
+    ///
+    /// # Errors
+    /// As [`Template::connect`].
+    pub async fn sign_in(
+        &self,
+        factory: &dyn Factory,
+        cx: &Context,
+        variables: &Variables,
+    ) -> Result<Option<AuthorizationCode>> {
+        let config = self.connector_config(factory, variables).await?;
+        factory.sign_in(raw(&config)?, cx).map_err(|error| self.with_place_of_field(error))
+    }
+
+    /// The connector's own section as JSON, its variables replaced, checked against the connector's schema.
+    async fn connector_config(&self, factory: &dyn Factory, variables: &Variables) -> Result<Secret> {
+        let nothing = nothing();
         let tree = self.config_tree().unwrap_or(&nothing);
         let value = self.resolved(tree, variables).await?;
         let value = if value.is_null() { empty_map() } else { value };
         let found = schema::check(factory.config_schema().as_value(), tree, &value, CONFIG)?;
         schema::refuse(&self.file, &found)?;
-        let text = Secret::new(value.to_string());
-        let raw: &RawValue = serde_json::from_str(text.expose()).map_err(|error| {
-            Error::bug("read template", "the configuration is no JSON").with_source(error)
-        })?;
-        factory.connect(raw, cx).map_err(|error| self.with_place_of_field(tree, error))
+        Ok(Secret::new(value.to_string()))
     }
 
     /// The tree without the connector's own section, whose variables may name what is not there yet.
@@ -263,7 +280,9 @@ impl Template {
     }
 
     /// A connector that refuses its configuration names the field; this adds the place.
-    fn with_place_of_field(&self, tree: &Node, error: Error) -> Error {
+    fn with_place_of_field(&self, error: Error) -> Error {
+        let nothing = nothing();
+        let tree = self.config_tree().unwrap_or(&nothing);
         let field = error.context().find(|(name, _)| *name == "field").map(|(_, field)| field.to_owned());
         match field {
             Some(field) => {
@@ -276,6 +295,16 @@ impl Template {
             None => error.with_context("template", self.file.display()),
         }
     }
+}
+
+/// Where a template has no section for the connector.
+fn nothing() -> Node {
+    Node { at: Place { line: 1, column: 1 }, value: yaml::Value::Map(Vec::new()) }
+}
+
+fn raw(config: &Secret) -> Result<&RawValue> {
+    serde_json::from_str(config.expose())
+        .map_err(|error| Error::bug("read template", "the configuration is no JSON").with_source(error))
 }
 
 fn empty_map() -> Value {

@@ -1,6 +1,7 @@
 //! An authorisation server's token endpoint (RFC 6749, 3.2), over a stack of its own.
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -10,7 +11,7 @@ use ::http::header;
 use futures_util::future::BoxFuture;
 use oauth2::{
     AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
-    HttpResponse, RequestTokenError, Scope, StandardRevocableToken, TokenUrl,
+    HttpResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, StandardRevocableToken, TokenUrl,
     basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse},
 };
 use url::{Url, form_urlencoded};
@@ -150,6 +151,26 @@ impl TokenEndpoint {
         .await
     }
 
+    /// RFC 6749, 4.1.3, with the proof of RFC 7636. A code is good once, so no refusal is remembered.
+    pub(super) async fn code(
+        &self,
+        cx: &Context,
+        id: &str,
+        secret: Option<&Secret>,
+        code: &Secret,
+        verifier: &Secret,
+        redirect_uri: &Url,
+    ) -> Result<Grant> {
+        let client = self.client(id, secret);
+        let request = client
+            .exchange_code(oauth2::AuthorizationCode::new(code.expose().clone()))
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().clone()))
+            .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())));
+        let answer = request.request_async(&self.wire(cx)).await.map_err(failed)?;
+        Counters::add(&cx.counters().token_refreshes, 1);
+        Ok(self.grant(cx, &answer))
+    }
+
     /// RFC 7521, 4.1: an assertion as the grant, which the oauth2 crate does not know. `who` names it in
     /// the memory of refusals, since each assertion is another text.
     pub(super) async fn assertion(
@@ -167,6 +188,14 @@ impl TokenEndpoint {
             Ok(self.grant(cx, &serde_json::from_slice(&answer.body).map_err(|_| unreadable())?))
         })
         .await
+    }
+
+    /// Whether this credential was refused a moment ago, so that asking with it sends nothing.
+    pub(super) fn has_refused(&self, cx: &Context, credential: &[&str]) -> bool {
+        let credential = fingerprint(credential);
+        self.refusal()
+            .as_ref()
+            .is_some_and(|refusal| refusal.credential == credential && cx.clock().now() < refusal.until)
     }
 
     fn client(&self, id: &str, secret: Option<&Secret>) -> Client {

@@ -74,7 +74,7 @@ fn meaning(status: StatusCode, code: Option<&str>) -> (Class, &'static str) {
 }
 
 /// Error codes are words; anything else could be anything.
-fn is_code(text: &str) -> bool {
+pub(super) fn is_code(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-. ".contains(&byte))
 }

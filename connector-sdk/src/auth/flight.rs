@@ -12,7 +12,7 @@ use futures_util::{
 };
 
 use super::Token;
-use crate::{Context, Result, Timestamp};
+use crate::{ConnectionName, Context, Error, Result, TenantId, Timestamp};
 
 /// A token is renewed so long before its end, or in the last tenth of its life if that is shorter, so
 /// that it does not end on the way to the vendor.
@@ -23,6 +23,9 @@ const MARGIN: Duration = Duration::from_secs(60);
 /// The request belongs to nobody: whoever waits drives it, and when one of them is dropped the others
 /// go on. When all are dropped it stands still where it is, and the next to ask drives it on, so that an
 /// answer with a rotated credential is not lost as long as this value lives. Nothing runs by itself.
+///
+/// It belongs to the first tenant's connection that asks. Another one gets class Bug and no token, so that a
+/// source that was shared by mistake cannot read one tenant's data for another.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> connector_sdk::Result<()> {
@@ -40,9 +43,35 @@ pub struct SingleFlight(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    owner: Option<(TenantId, ConnectionName)>,
     serial: u64,
     held: Option<Held>,
     flight: Option<Shared<BoxFuture<'static, Result<Token>>>>,
+}
+
+impl State {
+    fn is_of(&self, cx: &Context) -> bool {
+        self.owner
+            .as_ref()
+            .is_some_and(|(tenant, connection)| tenant == cx.tenant() && connection == cx.connection())
+    }
+
+    /// Binds this to the first who asks.
+    ///
+    /// # Errors
+    /// Bug when somebody else asks. It names the one who asks only.
+    fn admit(&mut self, cx: &Context) -> Result<()> {
+        if self.owner.is_none() {
+            self.owner = Some((cx.tenant().clone(), cx.connection().clone()));
+        }
+        if self.is_of(cx) {
+            return Ok(());
+        }
+        let message = "a token source is used for two connections: each connection needs one of its own";
+        Err(Error::bug("token", message)
+            .with_context("tenant", cx.tenant())
+            .with_context("connection", cx.connection()))
+    }
 }
 
 struct Held {
@@ -51,18 +80,18 @@ struct Held {
 }
 
 impl SingleFlight {
-    /// The token in hand, while it is good and nobody is fetching another.
+    /// The token in hand, while it is good, nobody is fetching another, and it is of this connection.
     #[must_use]
     pub fn held(&self, cx: &Context) -> Option<Token> {
         let state = self.state();
-        let held = state.held.as_ref().filter(|_| state.flight.is_none())?;
+        let held = state.held.as_ref().filter(|_| state.flight.is_none() && state.is_of(cx))?;
         held.renew_at.is_none_or(|at| cx.clock().now() < at).then(|| held.token.clone())
     }
 
     /// The token in hand while it is good, else one from `fetch`.
     ///
     /// # Errors
-    /// As `fetch`, the same for all who waited for it.
+    /// As `fetch`, the same for all who waited for it; Bug when it serves another connection.
     pub async fn token<F>(&self, cx: &Context, fetch: impl FnOnce(Context) -> F) -> Result<Token>
     where
         F: Future<Output = Result<Token>> + Send + 'static,
@@ -73,7 +102,7 @@ impl SingleFlight {
     /// The token in hand if it is another than the refused one, else one from `fetch`.
     ///
     /// # Errors
-    /// As `fetch`, the same for all who waited for it.
+    /// As `fetch`, the same for all who waited for it; Bug when it serves another connection.
     pub async fn renew<F>(
         &self,
         cx: &Context,
@@ -97,6 +126,7 @@ impl SingleFlight {
     {
         let (flight, serial) = {
             let mut state = self.state();
+            state.admit(cx)?;
             if let Some(flight) = &state.flight {
                 (flight.clone(), state.serial)
             } else {

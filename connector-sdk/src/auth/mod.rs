@@ -7,6 +7,7 @@
 //! | [`Basic`] | user and password |
 //! | [`ClientCredentials`] | OAuth2 as the client itself |
 //! | [`RefreshToken`] | OAuth2 as a user who authorised once; the token may rotate |
+//! | [`AuthorizationCode`] | how that user authorises: no source, but what a [`RefreshToken`] then finds |
 //! | [`JwtBearer`] | OAuth2 as a user who is stated in a signed assertion |
 //! | [`SamlBearer`] | the same, for a vendor that wants the assertion in XML |
 //!
@@ -15,21 +16,26 @@
 
 mod answer;
 mod api_key;
+mod authorization_code;
 mod basic;
 mod bearer;
+mod callback;
 mod client_credentials;
 mod endpoint;
 mod fault;
 mod fixed;
 mod flight;
 mod jwt;
+mod kept;
 mod refresh;
 mod saml;
 mod signing;
 mod token;
 
 pub use api_key::ApiKey;
+pub use authorization_code::{AuthorizationCode, SignIn};
 pub use basic::Basic;
+pub use callback::Callback;
 pub use client_credentials::ClientCredentials;
 pub use endpoint::{ClientAuth, TokenEndpoint};
 pub use fixed::StaticToken;

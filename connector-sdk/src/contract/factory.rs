@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::Connector;
-use crate::{Context, Error, Manifest, Result};
+use crate::{Context, Error, Manifest, Result, auth::AuthorizationCode};
 
 /// What a host registers: a manifest, a configuration's schema, and a way to connect.
 pub trait Factory: Send + Sync {
@@ -22,7 +22,19 @@ pub trait Factory: Send + Sync {
     /// # Errors
     /// Config when the configuration does not fit, naming the field.
     fn connect(&self, config: &RawValue, cx: &Context) -> Result<Arc<dyn Connector>>;
+
+    /// How a person signs in to this connection, where its configuration chooses a way that needs one.
+    /// The default: nobody has to. No I/O.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    fn sign_in(&self, config: &RawValue, cx: &Context) -> Result<Option<AuthorizationCode>> {
+        let _ = (config, cx);
+        Ok(None)
+    }
 }
+
+type SignIn<C> = Box<dyn Fn(C, &Context) -> Result<Option<AuthorizationCode>> + Send + Sync>;
 
 /// Turns a typed `connect` function into a [`Factory`].
 ///
@@ -59,6 +71,7 @@ pub trait Factory: Send + Sync {
 pub struct TypedFactory<C, F> {
     manifest: Manifest,
     connect: F,
+    sign_in: Option<SignIn<C>>,
     config: PhantomData<fn(C)>,
 }
 
@@ -70,7 +83,30 @@ where
 {
     /// A factory with this manifest, which connects with this function.
     pub fn new(manifest: Manifest, connect: F) -> Self {
-        Self { manifest, connect, config: PhantomData }
+        Self { manifest, connect, sign_in: None, config: PhantomData }
+    }
+
+    /// Says how a person signs in; none where the configuration needs nobody.
+    #[must_use]
+    pub fn with_sign_in(
+        mut self,
+        sign_in: impl Fn(C, &Context) -> Result<Option<AuthorizationCode>> + Send + Sync + 'static,
+    ) -> Self {
+        self.sign_in = Some(Box::new(sign_in));
+        self
+    }
+
+    fn typed(&self, config: &RawValue) -> Result<C> {
+        let mut json = serde_json::Deserializer::from_str(config.get());
+        serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let field = error.path().to_string();
+            Error::config(
+                "connect",
+                format!("the configuration does not fit: {}", without_values(&error.inner().to_string())),
+            )
+            .with_context("field", field)
+            .with_context("connector", self.manifest.id())
+        })
     }
 }
 
@@ -89,17 +125,14 @@ where
     }
 
     fn connect(&self, config: &RawValue, cx: &Context) -> Result<Arc<dyn Connector>> {
-        let mut json = serde_json::Deserializer::from_str(config.get());
-        let config: C = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let field = error.path().to_string();
-            Error::config(
-                "connect",
-                format!("the configuration does not fit: {}", without_values(&error.inner().to_string())),
-            )
-            .with_context("field", field)
-            .with_context("connector", self.manifest.id())
-        })?;
-        Ok(Arc::new((self.connect)(config, cx)?))
+        Ok(Arc::new((self.connect)(self.typed(config)?, cx)?))
+    }
+
+    fn sign_in(&self, config: &RawValue, cx: &Context) -> Result<Option<AuthorizationCode>> {
+        match &self.sign_in {
+            Some(sign_in) => sign_in(self.typed(config)?, cx),
+            None => Ok(None),
+        }
     }
 }
 

@@ -89,6 +89,12 @@ impl Manifest {
         self.capabilities.contains(&capability)
     }
 
+    /// The way to sign in of that name.
+    #[must_use]
+    pub fn auth_method(&self, name: &str) -> Option<&AuthMethod> {
+        self.auth.iter().find(|method| method.name == name)
+    }
+
     /// Sets the name people know it by.
     #[must_use]
     pub fn with_title(mut self, title: impl Into<String>) -> Self {

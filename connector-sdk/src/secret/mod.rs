@@ -3,6 +3,7 @@
 mod chain;
 mod env;
 mod file;
+mod lock;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -16,6 +17,7 @@ use crate::{Error, Result};
 pub use chain::ChainSecrets;
 pub use env::EnvSecrets;
 pub use file::FileSecrets;
+pub use lock::TokenLock;
 
 /// A value that must not be seen: it has no Display, no Serialize, a Debug that shows nothing, and it
 /// is wiped from memory when dropped.
@@ -122,6 +124,16 @@ pub trait TokenStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// Transient or Permanent when it could not be made durable; the caller must then not use it.
     async fn put(&self, name: &str, value: Secret) -> Result<()>;
+
+    /// Takes the right to exchange the credential kept under `name`, where the store has locks. It does
+    /// not wait. Who has it reads the credential, exchanges it, puts the new one, and lets go.
+    ///
+    /// # Errors
+    /// Config and Transient as [`put`](Self::put).
+    async fn try_lock(&self, name: &str) -> Result<TokenLock> {
+        let _ = name;
+        Ok(TokenLock::None)
+    }
 }
 
 /// A [`TokenStore`] in memory: for tests and for hosts whose tokens never rotate.

@@ -55,8 +55,19 @@ pub(super) struct Grants {
     refresh: HashSet<String>,
     /// Refresh tokens that were rotated away. Coming back with one gives the thief away.
     spent: HashSet<String>,
+    /// Authorisation codes that were given and not used.
+    codes: HashMap<String, Code>,
     rotate: bool,
     requests_per_token: Option<u32>,
+}
+
+/// What an authorisation code is bound to.
+pub(super) struct Code {
+    pub(super) redirect_uri: String,
+    /// `BASE64URL(SHA256(verifier))` (RFC 7636, 4.2).
+    pub(super) challenge: String,
+    /// The org's time at which it ends.
+    pub(super) until: i64,
 }
 
 impl fmt::Debug for Grants {
@@ -75,6 +86,7 @@ impl Grants {
             access: HashMap::new(),
             refresh: HashSet::new(),
             spent: HashSet::new(),
+            codes: HashMap::new(),
             rotate,
             requests_per_token,
         }
@@ -90,6 +102,17 @@ impl Grants {
         let token = format!("5Aep861{}", self.draw());
         self.refresh.insert(token.clone());
         token
+    }
+
+    pub(super) fn new_code(&mut self, code: Code) -> String {
+        let text = format!("aPrx{}==", self.draw());
+        self.codes.insert(text.clone(), code);
+        text
+    }
+
+    /// What the code is bound to; it is good for one question, right or wrong.
+    pub(super) fn use_code(&mut self, code: &str) -> Option<Code> {
+        self.codes.remove(code)
     }
 
     /// Whether a request with this access token may pass; counts it.

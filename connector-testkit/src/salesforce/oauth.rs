@@ -1,5 +1,5 @@
-//! `POST /services/oauth2/token`: client credentials, refresh token, JWT and SAML bearer, and the password grant
-//! where it was switched on. `GET /services/oauth2/userinfo`: who a token belongs to.
+//! `POST /services/oauth2/token`: client credentials, authorisation code, refresh token, JWT and SAML bearer, and
+//! the password grant where it was switched on. `GET /services/oauth2/userinfo`: who a token belongs to.
 
 use axum::response::Response;
 use base64::Engine as _;
@@ -10,6 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
+use super::authorize;
 use super::grants::ORGANIZATION;
 use super::objects;
 use super::org::Org;
@@ -34,6 +35,8 @@ pub(super) fn token(org: &Org, headers: &HeaderMap, query: &str, body: &[u8]) ->
         // A public client has no secret to send; one that is sent has to be right.
         "refresh_token" => client(org, &id, Some(secret.as_str()).filter(|secret| !secret.is_empty()))
             .and_then(|()| refresh(org, field("refresh_token"))),
+        "authorization_code" => client(org, &id, Some(secret.as_str()).filter(|secret| !secret.is_empty()))
+            .and_then(|()| authorize::redeem(org, &field)),
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => assertion(org, field("assertion")).map(|()| None),
         "urn:ietf:params:oauth:grant-type:saml2-bearer" => saml(org, field("assertion")).map(|()| None),
         "password" if org.settings.sign_in.password_grant => client(org, &id, Some(&secret))
@@ -80,8 +83,8 @@ pub(super) fn userinfo(org: &Org) -> Response {
     reply::json(StatusCode::OK, &answer)
 }
 
-type Refused = (&'static str, &'static str);
-type Refreshed = Option<(String, Option<String>)>;
+pub(super) type Refused = (&'static str, &'static str);
+pub(super) type Refreshed = Option<(String, Option<String>)>;
 
 fn client(org: &Org, id: &str, secret: Option<&str>) -> Result<(), Refused> {
     let known = &org.settings.sign_in.credentials;

@@ -19,7 +19,7 @@ use crate::fault::{Connection, Fault, Seen};
 use super::gate::{Held, Pass};
 use super::log::LoggedRequest;
 use super::org::Org;
-use super::{describe, gate, oauth, query, reply, resources, soap};
+use super::{authorize, describe, gate, oauth, query, reply, resources, soap};
 
 /// Bytes of address and headers that the front end reads (limits of the REST API).
 const MAX_HEAD: usize = 16_384;
@@ -100,6 +100,7 @@ async fn route(org: &Org, head: &Parts, body: Body, number: u64, refused: bool) 
         (method, ["services", "oauth2", "token"] | ["services", "Soap", "u", ..]) => {
             reply::not_allowed(method, "POST")
         }
+        (&Method::GET, ["services", "oauth2", "authorize"]) => authorize::authorize(org, query),
         (_, ["services", "oauth2", "userinfo"]) => match gate::admit(org, &head.headers, refused) {
             Ok(_pass) => oauth::userinfo(org),
             Err(stop) => stop.response(),

@@ -1,5 +1,6 @@
 //! The fake Salesforce org, asked over HTTP as a client asks.
 
+mod approving;
 mod changing;
 mod client;
 mod describing;

@@ -18,7 +18,8 @@
 //! - **compat_alerts** (… stream, run, field, change): what drifted, and what was done about it.
 //! - **receipts** (tenant, run): what a run proves about itself.
 //! - **actions** (tenant, connection, key): the intent before the call, the answer after it.
-//! - **tokens** (tenant, connection, name): rotated credentials, sealed.
+//! - **tokens** (tenant, connection, name): rotated credentials, sealed. Who exchanges one holds a lock on a
+//!   file of its own in `DATABASE.owners/`.
 //!
 //! # How it writes
 //! One connection writes, in WAL mode with `synchronous = full`; its transactions begin `immediate`, so two
@@ -54,6 +55,7 @@ use async_trait::async_trait;
 use connector_sdk::{
     Checkpoint, Clock, ConnectionName, Error, Result, RunId, StreamId, StreamState, TenantId,
     contract::{Commit, Lease},
+    secret::TokenLock,
 };
 use sqlx::{Connection, Sqlite, SqliteConnection, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
@@ -280,5 +282,14 @@ impl Registry for SqliteRegistry {
         name: &str,
     ) -> Result<Option<Vec<u8>>> {
         catalog::token(self, tenant, connection, name).await
+    }
+
+    async fn try_lock_token(
+        &self,
+        tenant: &TenantId,
+        connection: &ConnectionName,
+        name: &str,
+    ) -> Result<TokenLock> {
+        self.owners.lock_token(&[tenant.as_str(), connection.as_str(), name])
     }
 }

@@ -4,7 +4,9 @@
 //! is gone or that nobody locks means that the owner is dead, whatever the lease says. A process that is only
 //! paused keeps its lock, and its lease until that expires.
 //!
-//! Every method but [`Owners::opening`] is called with the database's write lock held. So nobody looks at a
+//! The right to exchange a token is such a lock too, on a file that stays: to remove it would let two in.
+//!
+//! Every method but [`Owners::opening`] and [`Owners::lock_token`] is called with the database's write lock held. So nobody looks at a
 //! file between its creation and its lock, and two claimants never mistake each other's look for the owner.
 
 use std::{
@@ -15,7 +17,8 @@ use std::{
     time::Duration,
 };
 
-use connector_sdk::{Clock, Error, Result};
+use connector_sdk::{Clock, Error, Result, secret::TokenLock};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::super::location::beside;
 
@@ -65,6 +68,28 @@ impl Owners {
             path.display()
         );
         Err(Error::transient("open registry", message))
+    }
+
+    /// The lock of the token of that name, if nobody has it.
+    ///
+    /// # Errors
+    /// Config when the folder cannot hold locks.
+    pub(super) fn lock_token(&self, name: &[&str]) -> Result<TokenLock> {
+        // Names may hold anything; parts of different lengths never mean the same.
+        let mut hash = Xxh3::new();
+        for part in name {
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let path = self.folder.join(format!("token-{:032x}", hash.digest128()));
+        let file = create_folder(&self.folder)
+            .and_then(|()| OpenOptions::new().create(true).truncate(false).write(true).open(path))
+            .map_err(|error| self.cannot(error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(TokenLock::Held(Box::new(file))),
+            Err(TryLockError::WouldBlock) => Ok(TokenLock::Busy),
+            Err(TryLockError::Error(error)) => Err(self.cannot(error)),
+        }
     }
 
     /// Our own name; with the first call we begin to live, and the files of the dead are cleared away.
@@ -196,6 +221,26 @@ mod tests {
         two.me().unwrap();
         assert!(!dead.exists());
         assert!(two.is_alive(&id).unwrap());
+    }
+
+    #[test]
+    fn case_90_a_token_is_locked_for_one_at_a_time_and_is_free_when_it_is_let_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("r.db");
+        let (one, two) = (Owners::of(&database), Owners::of(&database));
+        let name = ["acme", "crm", "refresh_token"];
+        let held = one.lock_token(&name).unwrap();
+        assert!(matches!(held, TokenLock::Held(_)));
+        assert!(matches!(two.lock_token(&name).unwrap(), TokenLock::Busy));
+        assert!(matches!(one.lock_token(&name).unwrap(), TokenLock::Busy));
+        for other in
+            [["acm", "ecrm", "refresh_token"], ["acme", "crm", "other"], ["other", "crm", "refresh_token"]]
+        {
+            assert!(matches!(two.lock_token(&other).unwrap(), TokenLock::Held(_)), "{other:?}");
+        }
+        two.me().unwrap();
+        drop(held);
+        assert!(matches!(two.lock_token(&name).unwrap(), TokenLock::Held(_)));
     }
 
     #[test]

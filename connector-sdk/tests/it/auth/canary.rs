@@ -3,8 +3,8 @@ use std::{fmt::Debug, sync::Arc};
 use connector_sdk::{
     Secret,
     auth::{
-        ApiKey, Basic, ClientCredentials, JwtBearer, RefreshToken, SamlBearer, SigningAlgorithm, SigningKey,
-        SingleFlight, StaticToken, Token, TokenSource,
+        ApiKey, AuthorizationCode, Basic, Callback, ClientCredentials, JwtBearer, RefreshToken, SamlBearer,
+        SigningAlgorithm, SigningKey, SingleFlight, StaticToken, Token, TokenSource,
     },
     http::{AuthLayer, Call, HeaderMap, Hosts, HttpClient, Request, Response, StatusCode},
 };
@@ -49,6 +49,12 @@ async fn nothing_that_holds_a_secret_shows_it() {
     hides(&ApiKey::query("api_key", secret()).unwrap());
     hides(&Basic::new("canary", &secret()).unwrap());
     hides(&bench.endpoint());
+    let authorize = "https://vendor.example/authorize?canary".parse().unwrap();
+    let code = AuthorizationCode::new(bench.endpoint(), authorize, "client", Some(secret()))
+        .replaces(Some(secret()));
+    hides(&code);
+    hides(&code.begin("http://127.0.0.1/canary".parse().unwrap()));
+    hides(&Callback::from_query("code=canary&state=canary&error=canary").unwrap());
     let flight = SingleFlight::default();
     let given = token.clone();
     flight.token(&bench.cx, |_| async move { Ok(given) }).await.unwrap();

@@ -167,3 +167,53 @@ async fn all_who_waited_get_the_failure_and_the_next_asks_again() {
     let token = tokens.token(&cx, |_| async { Ok(Token::new("t-1".into())) }).await.unwrap();
     assert_eq!(token.secret().expose(), "t-1");
 }
+
+#[tokio::test]
+async fn case_86_a_source_gives_no_token_to_another_tenant_or_connection() {
+    let bench = Bench::new([granted("t-1", "")]).await;
+    let source = RefreshToken::new(bench.endpoint(), "client", None, "r-1".into());
+    let token = source.token(&bench.cx).await.unwrap();
+    for (tenant, connection) in [("other", "desk"), ("acme", "other"), ("other", "other")] {
+        let cx = Context::builder(tenant, connection).clock(bench.clock.clone()).build();
+        assert!(source.held(&cx).is_none(), "{tenant}/{connection}");
+        for result in [source.token(&cx).await, source.renew(&cx, &token).await] {
+            let error = result.unwrap_err();
+            assert_eq!(error.class(), Class::Bug, "{error}");
+            assert!(!format!("{error:?}").contains("acme/desk"), "the owner is not named: {error:?}");
+        }
+    }
+    assert_eq!(source.held(&bench.cx).unwrap().secret().expose(), "t-1");
+    assert_eq!(bench.forms().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_86_of_two_tenants_that_ask_at_once_one_is_served() {
+    let tokens = Arc::new(SingleFlight::default());
+    let barrier = Arc::new(tokio::sync::Barrier::new(100));
+    let callers: Vec<_> = (0..100)
+        .map(|n| {
+            let tenant = if n % 2 == 0 { "acme" } else { "other" };
+            let (tokens, barrier) = (Arc::clone(&tokens), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                let cx = Context::builder(tenant, "desk").build();
+                barrier.wait().await;
+                let fetch = |cx: Context| async move {
+                    tokio::task::yield_now().await;
+                    Ok(Token::new(cx.tenant().as_str().into()))
+                };
+                (tenant, tokens.token(&cx, fetch).await)
+            })
+        })
+        .collect();
+    let mut served = std::collections::BTreeSet::new();
+    for caller in callers {
+        match caller.await.unwrap() {
+            (tenant, Ok(token)) => {
+                assert_eq!(token.secret().expose(), tenant);
+                served.insert(tenant);
+            }
+            (_, Err(error)) => assert_eq!(error.class(), Class::Bug),
+        }
+    }
+    assert_eq!(served.len(), 1, "{served:?}");
+}

@@ -2,13 +2,16 @@
 
 mod assertions;
 mod canary;
+mod code;
 mod flight;
 mod grants;
+mod oidc;
 mod rotation;
 mod static_credentials;
+mod strict;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -18,7 +21,10 @@ use std::{
 
 use async_trait::async_trait;
 use connector_sdk::{
-    Context, Error, Network, Result, Secret, auth::TokenEndpoint, resilience::Resilience, secret::TokenStore,
+    Context, Error, Network, Result, Secret,
+    auth::TokenEndpoint,
+    resilience::Resilience,
+    secret::{TokenLock, TokenStore},
 };
 
 use crate::support::{
@@ -93,15 +99,24 @@ fn refused(code: &str) -> Reply {
     )
 }
 
-/// Keeps in memory, in order, unless it is told to fail.
+/// Keeps in memory, in order, unless it is told to fail. It has locks, unless it is told to have none.
 #[derive(Debug, Default)]
 struct Store {
     kept: Mutex<BTreeMap<String, Secret>>,
     log: Log,
     failing: AtomicBool,
+    lockless: AtomicBool,
+    locks: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Store {
+    /// A store without locks, such as that of a host that has no place for them.
+    fn without_locks() -> Arc<Self> {
+        let store = Self::default();
+        store.lockless.store(true, Ordering::Relaxed);
+        Arc::new(store)
+    }
+
     fn failing(&self, failing: bool) {
         self.failing.store(failing, Ordering::Relaxed);
     }
@@ -123,5 +138,26 @@ impl TokenStore for Store {
         self.log.push(format!("kept {}", kept["refresh_token"].as_str().unwrap_or("something")));
         self.kept.lock().unwrap().insert(name.to_owned(), value);
         Ok(())
+    }
+
+    async fn try_lock(&self, name: &str) -> Result<TokenLock> {
+        if self.lockless.load(Ordering::Relaxed) {
+            return Ok(TokenLock::None);
+        }
+        if !self.locks.lock().unwrap().insert(name.to_owned()) {
+            return Ok(TokenLock::Busy);
+        }
+        Ok(TokenLock::Held(Box::new(Locked { name: name.to_owned(), locks: Arc::clone(&self.locks) })))
+    }
+}
+
+struct Locked {
+    name: String,
+    locks: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        self.locks.lock().unwrap().remove(&self.name);
     }
 }

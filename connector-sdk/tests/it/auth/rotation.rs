@@ -8,7 +8,10 @@ use connector_sdk::{
 };
 
 use super::{Bench, Store, granted, refused};
-use crate::support::server::{Reply, Server, json, ok};
+use crate::support::{
+    server::{Reply, Server, json, ok},
+    soon,
+};
 
 fn source(bench: &Bench, configured: &str) -> RefreshToken {
     RefreshToken::new(bench.endpoint(), "client", Some("s3cret".into()), configured.into())
@@ -145,7 +148,7 @@ async fn case_75_a_dead_refresh_token_is_asked_for_once() {
     let bench = Bench::new([refused("invalid_grant"), refused("invalid_grant")]).await;
     let source = source(&bench, "r-1");
     for _ in 0..1000 {
-        let error = source.token(&bench.cx).await.unwrap_err();
+        let error = soon(source.token(&bench.cx)).await.unwrap_err();
         assert_eq!(error.class(), Class::Auth);
         assert!(error.to_string().contains("authorise again"), "{error}");
         bench.clock.advance(Duration::from_millis(299));
@@ -158,7 +161,7 @@ async fn case_75_a_dead_refresh_token_is_asked_for_once() {
 
 #[tokio::test]
 async fn case_72_who_lost_a_race_uses_what_the_winner_kept() {
-    let store = Arc::<Store>::default();
+    let store = Store::without_locks();
     let bench = Bench::with_store(
         [rotating("t-1", "r-2"), refused("invalid_grant"), rotating("t-2", "r-3")],
         store.clone(),
@@ -180,6 +183,105 @@ async fn case_72_who_lost_a_race_uses_what_the_winner_kept() {
     };
     assert_eq!(token.secret().expose(), "t-2");
     assert_eq!(used(&bench), ["r-1", "r-1", "r-2"]);
+}
+
+/// Waits until it is done, moving the clock on by each pause between two looks into the store.
+async fn with_pauses<F: Future>(bench: &Bench, future: F, mut paused: impl FnMut(Duration)) -> F::Output {
+    let (mut future, mut seen, mut waited) = (Box::pin(future), 0, Duration::ZERO);
+    loop {
+        if let std::task::Poll::Ready(output) = futures_util::poll!(&mut future) {
+            return output;
+        }
+        let pauses: Vec<_> =
+            bench.clock.log.entries().into_iter().filter_map(|entry| pause(&entry)).collect();
+        if let Some(pause) = pauses.get(seen) {
+            seen += 1;
+            waited += *pause;
+            paused(waited);
+            bench.clock.advance(*pause);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn pause(entry: &str) -> Option<Duration> {
+    let millis = match entry.strip_prefix("sleep ")? {
+        "100ms" => 100,
+        "300ms" => 300,
+        "600ms" => 600,
+        "1s" => 1000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(millis))
+}
+
+#[tokio::test]
+async fn case_90_who_lost_a_race_waits_for_what_the_winner_is_still_writing() {
+    let store = Store::without_locks();
+    let bench = Bench::with_store([refused("invalid_grant"), rotating("t-2", "r-3")], store.clone()).await;
+    let winner = r#"{"refresh_token":"r-2","descends_from":""}"#;
+    let source = RefreshToken::from_store(bench.endpoint(), "client", None);
+    store.put("refresh_token", Secret::from("r-1")).await.unwrap();
+    let landing = |waited: Duration| {
+        if waited >= Duration::from_millis(1000) {
+            store.kept.lock().unwrap().insert("refresh_token".to_owned(), Secret::from(winner));
+        }
+    };
+    let token = with_pauses(&bench, source.token(&bench.cx), landing).await.unwrap();
+    assert_eq!(token.secret().expose(), "t-2");
+    assert_eq!(used(&bench), ["r-1", "r-2"]);
+}
+
+#[tokio::test]
+async fn case_90_a_winner_that_never_writes_is_waited_for_two_seconds_and_once() {
+    let bench = Bench::with_store([refused("invalid_grant")], Store::without_locks()).await;
+    let source = source(&bench, "r-1");
+    let mut waited = Duration::ZERO;
+    let error = with_pauses(&bench, source.token(&bench.cx), |by| waited = by).await.unwrap_err();
+    assert_eq!((error.class(), waited), (Class::Auth, Duration::from_secs(2)), "{error}");
+    // It is known to be dead: nobody waits for it again.
+    assert_eq!(soon(source.token(&bench.cx)).await.unwrap_err().class(), Class::Auth);
+    assert_eq!(used(&bench), ["r-1"]);
+}
+
+#[tokio::test]
+async fn case_90_a_lock_that_is_never_let_go_is_transient_and_nothing_is_sent() {
+    let bench = Bench::new([]).await;
+    let _other = bench.store.try_lock("refresh_token").await.unwrap();
+    let error = bench.clock.run(source(&bench, "r-1").token(&bench.cx)).await.unwrap_err();
+    assert!(error.class() == Class::Transient && error.message().contains("another process"), "{error}");
+    assert!(used(&bench).is_empty());
+}
+
+#[tokio::test]
+async fn case_90_what_could_not_be_kept_keeps_others_from_the_spent_token() {
+    let bench = Bench::new([rotating("t-1", "r-2"), rotating("t-2", "r-3")]).await;
+    let (first, other) = (source(&bench, "r-1"), source(&bench, "r-1"));
+    bench.store.failing(true);
+    first.token(&bench.cx).await.unwrap_err();
+    let error = bench.clock.run(other.token(&bench.cx)).await.unwrap_err();
+    assert!(error.class() == Class::Transient && error.message().contains("another process"), "{error}");
+    bench.store.failing(false);
+    first.token(&bench.cx).await.unwrap();
+    other.token(&bench.cx).await.unwrap();
+    assert_eq!(used(&bench), ["r-1", "r-2"]);
+}
+
+#[tokio::test]
+async fn a_token_that_was_kept_late_and_has_ended_is_exchanged_by_the_same_source() {
+    let bench =
+        Bench::new([granted("t-1", r#","expires_in":60,"refresh_token":"r-2""#), rotating("t-2", "r-3")])
+            .await;
+    let source = source(&bench, "r-1");
+    bench.store.failing(true);
+    source.token(&bench.cx).await.unwrap_err();
+    bench.store.failing(false);
+    bench.clock.advance(Duration::from_secs(120));
+    assert_eq!(
+        source.token(&bench.cx).await.unwrap().secret().expose(),
+        "t-2",
+        "it does not wait for its own lock"
+    );
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ fn what_does_not_fit_is_a_400_with_a_reason() {
             ),
             (vec![grant("client_credentials"), ("client_id", &*id)], "invalid_client"),
             (vec![grant("client_credentials"), ("client_id", "nobody")], "invalid_client_id"),
-            (vec![grant("authorization_code"), ("client_id", &*id)], "unsupported_grant_type"),
+            (vec![grant("device_code"), ("client_id", &*id)], "unsupported_grant_type"),
             (
                 vec![grant("password"), ("client_id", &*id), ("client_secret", &*secret)],
                 "unsupported_grant_type",

@@ -1,0 +1,184 @@
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use connector_sdk::{
+    Class, Secret,
+    auth::{AuthorizationCode, Callback, RefreshToken, SignIn, TokenSource},
+    http::Url,
+    secret::TokenStore as _,
+};
+
+use super::{Bench, granted, refused};
+
+const ISSUER: &str = "https://login.vendor.example";
+
+fn redirect() -> Url {
+    "http://127.0.0.1:8085/callback".parse().unwrap()
+}
+
+fn code(bench: &Bench) -> AuthorizationCode {
+    let authorize = "https://login.vendor.example/authorize?tenant=a%26b".parse().unwrap();
+    AuthorizationCode::new(bench.endpoint(), authorize, "client", Some("s3cret".into()))
+        .scopes(["read", "offline_access"])
+        .parameter("prompt", "consent")
+        .issuer(ISSUER)
+}
+
+fn parameters(sign_in: &SignIn) -> BTreeMap<String, String> {
+    sign_in.url().query_pairs().into_owned().collect()
+}
+
+/// The redirect of a server that agrees, with more parameters.
+fn agreed(sign_in: &SignIn, more: &str) -> Callback {
+    let state = &parameters(sign_in)["state"];
+    Callback::from_query(&format!("code=c-1&state={state}{more}")).unwrap()
+}
+
+fn approved() -> super::Reply {
+    granted("t-1", r#","refresh_token":"r-1","expires_in":3600"#)
+}
+
+#[tokio::test]
+async fn the_address_asks_for_what_is_declared_and_carries_a_proof_that_only_we_can_redeem() {
+    let bench = Bench::new([]).await;
+    let sign_in = code(&bench).begin(redirect());
+    assert!(sign_in.url().as_str().starts_with("https://login.vendor.example/authorize?"));
+    let asked = parameters(&sign_in);
+    for (name, value) in [
+        ("tenant", "a&b"),
+        ("response_type", "code"),
+        ("client_id", "client"),
+        ("redirect_uri", "http://127.0.0.1:8085/callback"),
+        ("scope", "read offline_access"),
+        ("code_challenge_method", "S256"),
+        ("prompt", "consent"),
+    ] {
+        assert_eq!(asked[name], value, "{name}");
+    }
+    assert_eq!(asked.len(), 9, "these, a state and a challenge: {asked:?}");
+    assert_eq!(asked["code_challenge"].len(), 43);
+    let again = parameters(&code(&bench).begin(redirect()));
+    for name in ["state", "code_challenge"] {
+        assert!(asked[name].len() >= 22 && again[name] != asked[name], "{name} is new each time");
+    }
+}
+
+#[tokio::test]
+async fn a_code_is_exchanged_with_its_proof_and_the_refresh_token_kept_for_every_later_run() {
+    let bench = Bench::new([approved(), granted("t-2", r#","refresh_token":"r-2""#)]).await;
+    let sign_in = code(&bench).begin(redirect());
+    let challenge = parameters(&sign_in)["code_challenge"].clone();
+    let callback = agreed(&sign_in, &format!("&iss={ISSUER}"));
+    let token = sign_in.exchange(&bench.cx, &callback).await.unwrap();
+    assert_eq!(token.secret().expose(), "t-1");
+    let form = &bench.forms()[0];
+    for (name, value) in [
+        ("grant_type", "authorization_code"),
+        ("code", "c-1"),
+        ("redirect_uri", "http://127.0.0.1:8085/callback"),
+        ("client_id", "client"),
+        ("client_secret", "s3cret"),
+    ] {
+        assert_eq!(form[name], value, "{name}");
+    }
+    assert_eq!(form.len(), 6, "{form:?}");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, form["code_verifier"].as_bytes());
+    assert_eq!(BASE64_URL_SAFE_NO_PAD.encode(digest), challenge);
+
+    let source = RefreshToken::from_store(bench.endpoint(), "client", Some("s3cret".into()));
+    assert_eq!(source.token(&bench.cx).await.unwrap().secret().expose(), "t-2");
+    assert_eq!(bench.forms()[1]["refresh_token"], "r-1");
+    assert_eq!(bench.store.log.entries(), ["kept r-1", "kept r-2"]);
+}
+
+#[tokio::test]
+async fn who_has_signed_in_is_heard_over_the_token_that_was_configured() {
+    let bench = Bench::new([approved(), granted("t-2", ""), granted("t-3", "")]).await;
+    let sign_in = code(&bench).replaces(Some("r-old".into())).begin(redirect());
+    let callback = agreed(&sign_in, "");
+    sign_in.exchange(&bench.cx, &callback).await.unwrap();
+    for configured in ["r-old", "r-newer"] {
+        let source = RefreshToken::new(bench.endpoint(), "client", None, configured.into());
+        source.token(&bench.cx).await.unwrap();
+    }
+    assert_eq!(bench.forms()[1]["refresh_token"], "r-1");
+    assert_eq!(bench.forms()[2]["refresh_token"], "r-newer", "configured after the sign-in");
+}
+
+#[tokio::test]
+async fn a_redirect_that_cannot_be_believed_is_refused_before_anything_is_sent() {
+    let bench = Bench::new([]).await;
+    for (query, expected) in [
+        ("code=c-1", "does not belong"),
+        ("code=c-1&state=", "does not belong"),
+        ("code=c-1&state=STATEx", "does not belong"),
+        ("code=c-1&state=guess", "does not belong"),
+        ("error=access_denied&state=guess", "does not belong"),
+        ("code=c-1&state=STATE&iss=https://evil.example", "another server"),
+        ("code=c-1&state=STATE&iss=https://login.vendor.example/", "another server"),
+        ("error=access_denied&state=STATE&iss=https://evil.example", "another server"),
+        ("state=STATE", "no code"),
+        ("state=STATE&code=", "no code"),
+    ] {
+        let sign_in = code(&bench).begin(redirect());
+        let query = query.replace("STATE", &parameters(&sign_in)["state"]);
+        let callback = Callback::from_query(&query).unwrap();
+        assert_eq!(sign_in.recognises(&callback), expected != "does not belong", "{query}");
+        let error = sign_in.exchange(&bench.cx, &callback).await.unwrap_err();
+        assert_eq!(error.class(), Class::Auth, "{query}: {error}");
+        assert!(error.message().contains(expected), "{query}: {error}");
+        assert!(!format!("{error:?}").contains("evil"), "{error:?}");
+    }
+    let error = Callback::from_query("code=c-1&state=a&state=b").unwrap_err();
+    assert_eq!(error.class(), Class::Auth);
+    assert!(bench.forms().is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_is_class_auth_with_the_servers_code_and_nothing_else_of_it() {
+    let bench = Bench::new([]).await;
+    for (code_, shown) in [("access_denied", Some("access_denied")), ("<b>evil</b>", None)] {
+        let sign_in = code(&bench).begin(redirect());
+        let query = format!(
+            "error={code_}&error_description=call+0900-evil&state={}&code=c-1",
+            parameters(&sign_in)["state"]
+        );
+        let error = sign_in.exchange(&bench.cx, &Callback::from_query(&query).unwrap()).await.unwrap_err();
+        assert_eq!(error.class(), Class::Auth, "{error}");
+        let context: BTreeMap<_, _> = error.context().collect();
+        assert_eq!(context.get("error").copied(), shown);
+        assert!(!format!("{error:?}").contains("evil"), "{error:?}");
+    }
+    assert!(bench.forms().is_empty());
+}
+
+#[tokio::test]
+async fn a_code_that_the_vendor_does_not_take_keeps_nothing() {
+    let bench = Bench::new([refused("invalid_grant")]).await;
+    let sign_in = code(&bench).begin(redirect());
+    let callback = agreed(&sign_in, "");
+    let error = sign_in.exchange(&bench.cx, &callback).await.unwrap_err();
+    assert_eq!(error.class(), Class::Auth, "{error}");
+    assert!(bench.store.get("refresh_token").await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_sign_in_without_a_refresh_token_says_which_scope_is_missing() {
+    let bench = Bench::new([granted("t-1", "")]).await;
+    let sign_in = code(&bench).begin(redirect());
+    let callback = agreed(&sign_in, "");
+    let error = sign_in.exchange(&bench.cx, &callback).await.unwrap_err();
+    assert_eq!(error.class(), Class::Config, "{error}");
+    assert!(error.message().contains("scope"), "{error}");
+}
+
+#[tokio::test]
+async fn before_anybody_has_signed_in_nothing_is_sent() {
+    let bench = Bench::new([]).await;
+    let error =
+        RefreshToken::from_store(bench.endpoint(), "client", None).token(&bench.cx).await.unwrap_err();
+    assert_eq!(error.class(), Class::Auth);
+    assert!(error.message().contains("nobody has signed in"), "{error}");
+    bench.store.put("refresh_token", Secret::from("from-login")).await.unwrap();
+    assert!(bench.forms().is_empty());
+}
