@@ -26,6 +26,7 @@ mod jwt;
 mod refresh;
 mod saml;
 mod signing;
+mod rotating;
 mod token;
 
 pub use api_key::ApiKey;
@@ -38,4 +39,5 @@ pub use jwt::JwtBearer;
 pub use refresh::RefreshToken;
 pub use saml::SamlBearer;
 pub use signing::{SigningAlgorithm, SigningKey};
+pub use rotating::Rotating;
 pub use token::{Token, TokenSource};

@@ -4,8 +4,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::Class;
+use super::{store::checked, *};
+use crate::{Class, Error};
 
 fn folder(files: &[(&str, &[u8], u32)]) -> (tempfile::TempDir, FileSecrets) {
     let folder = tempfile::tempdir().unwrap();
@@ -66,7 +66,7 @@ async fn no_name_leads_out_of_the_folder() {
         ["", ".", "..", "../token", "a/b", "/etc/passwd", "a\\b", "a\0b", ".hidden", "a b", "ä", "-a", "a."]
     {
         assert_eq!(store.get(name).await.unwrap_err().class(), Class::Config, "{name:?}");
-        assert!(EnvSecrets::variable(name).is_err(), "{name:?}");
+        assert!(EnvSecrets::default().variable(name).is_err(), "{name:?}");
     }
 }
 
@@ -96,8 +96,8 @@ fn a_variable_gives_its_text() {
 
 #[tokio::test]
 async fn reads_the_variable_it_was_started_with() {
-    let found = EnvSecrets.get("sf-secret").await.unwrap();
-    match EnvSecrets.get("present").await.unwrap() {
+    let found = EnvSecrets::default().get("sf-secret").await.unwrap();
+    match EnvSecrets::default().get("present").await.unwrap() {
         Some(_) => assert_eq!(found.unwrap().expose(), "hunter2"),
         None => assert!(found.is_none(), "run by itself, it is not there"),
     }

@@ -4,6 +4,7 @@ mod assertions;
 mod canary;
 mod flight;
 mod grants;
+mod rotating;
 mod rotation;
 mod static_credentials;
 
