@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_sdk::{
-    Context, Error, Result,
-    auth::{self, StaticToken, Token, TokenEndpoint, TokenSource},
+    Context, Error, Result, Secret,
+    auth::{self, Rotating, StaticToken, Token, TokenEndpoint, TokenSource},
     http::HeaderMap,
 };
 use url::Url;
@@ -31,25 +31,32 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
     };
     let source: Arc<dyn TokenSource> = match auth {
         // My Domain only: login and test hosts refuse this grant, and the secret has no business there.
-        Auth::ClientCredentials(auth) => Arc::new(auth::ClientCredentials::new(
-            endpoint(my_domain(settings)?)?,
-            &auth.client_id,
-            auth.client_secret.clone(),
-        )),
+        Auth::ClientCredentials(auth) => {
+            let (endpoint, id) = (endpoint(my_domain(settings)?)?, auth.client_id.clone());
+            Arc::new(Rotating::new(cx, auth.client_secret.clone(), move |secret| {
+                Ok(Arc::new(auth::ClientCredentials::new(endpoint.clone(), &id, secret.clone())))
+            })?)
+        }
         // A refresh goes to the host that issued the token.
-        Auth::RefreshToken(auth) => Arc::new(auth::RefreshToken::new(
-            endpoint(&settings.login_url)?,
-            &auth.client_id,
-            auth.client_secret.clone(),
-            auth.refresh_token.clone(),
-        )),
-        Auth::JwtBearer(auth) => Arc::new(auth::JwtBearer::new(
-            endpoint(&settings.login_url)?,
-            &auth.client_id,
-            &auth.username,
-            auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url)),
-            &auth.private_key,
-        )?),
+        Auth::RefreshToken(auth) => {
+            let (endpoint, id, token) =
+                (endpoint(&settings.login_url)?, auth.client_id.clone(), auth.refresh_token.clone());
+            let source = move |secret| auth::RefreshToken::new(endpoint.clone(), &id, secret, token.clone());
+            match auth.client_secret.clone() {
+                Some(secret) => Arc::new(Rotating::new(cx, secret, move |secret| {
+                    Ok(Arc::new(source(Some(secret.clone()))))
+                })?),
+                None => Arc::new(source(None)),
+            }
+        }
+        Auth::JwtBearer(auth) => {
+            let (endpoint, id, user) =
+                (endpoint(&settings.login_url)?, auth.client_id.clone(), auth.username.clone());
+            let audience = auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url));
+            Arc::new(Rotating::new(cx, auth.private_key.clone(), move |key| {
+                Ok(Arc::new(auth::JwtBearer::new(endpoint.clone(), &id, &user, audience.clone(), key)?))
+            })?)
+        }
         Auth::SamlBearer(auth) => {
             let audience = auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url));
             let at_audience = || format!("{}{TOKEN_PATH}", audience.trim_end_matches('/'));
@@ -68,7 +75,12 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
             })
         }
         Auth::Session(auth) => {
-            Arc::new(StaticToken::new(auth.access_token.clone()).with_base_url(my_domain(settings)?.clone()))
+            let url = my_domain(settings)?.clone();
+            let build = move |token: &Secret| -> Result<Arc<dyn TokenSource>> {
+                Ok(Arc::new(StaticToken::new(token.clone()).with_base_url(url.clone())))
+            };
+            // Nobody has asked the vendor about a session that is only given.
+            Arc::new(Rotating::new(cx, auth.access_token.clone(), build)?.without_promotion())
         }
     };
     // The other ways sign in at this very host, or name no other.
@@ -112,6 +124,10 @@ fn another_org(expected: &Url, found: &Url) -> Error {
 
 #[async_trait]
 impl TokenSource for Advised {
+    fn held(&self, cx: &Context) -> Option<Token> {
+        self.source.held(cx).filter(|token| self.check(token.clone()).is_ok())
+    }
+
     async fn token(&self, cx: &Context) -> Result<Token> {
         self.source.token(cx).await.map_err(fault::signing_in).and_then(|token| self.check(token))
     }

@@ -7,6 +7,7 @@ mod list;
 mod records;
 mod run;
 mod runs;
+pub(crate) mod secrets;
 pub(crate) mod state;
 
 pub(crate) use act::act;

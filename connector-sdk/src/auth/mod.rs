@@ -8,6 +8,7 @@
 //! | [`ClientCredentials`] | OAuth2 as the client itself |
 //! | [`RefreshToken`] | OAuth2 as a user who authorised once; the token may rotate |
 //! | [`JwtBearer`] | OAuth2 as a user who is stated in a signed assertion |
+//! | [`Rotating`] | any of these whose secret may be changed while it is used |
 //! | [`SamlBearer`] | the same, for a vendor that wants the assertion in XML |
 //!
 //! Each is given to a client with [`HttpClientBuilder::tokens`](crate::http::HttpClientBuilder::tokens).

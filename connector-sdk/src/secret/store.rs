@@ -56,12 +56,14 @@ pub trait SecretStore: Send + Sync + fmt::Debug {
 }
 
 fn unwritable(name: &str) -> Error {
-    Error::config("secret", "this store takes no secrets: change it where it is kept").with_context("name", name)
+    Error::config("secret", "this store takes no secrets: change it where it is kept")
+        .with_context("name", name)
 }
 
 /// Somebody has put another next one in the meantime.
 pub(super) fn replaced(name: &str) -> Error {
-    Error::permanent("secret", "the next one is another by now, so it was not promoted").with_context("name", name)
+    Error::permanent("secret", "the next one is another by now, so it was not promoted")
+        .with_context("name", name)
 }
 
 /// Whether both are the same text. What it leaks by its timing, only who holds one of them could measure.

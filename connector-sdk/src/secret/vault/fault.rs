@@ -37,13 +37,10 @@ impl Faults for VaultFaults {
             400 if request.operation() == super::token::LOGIN => {
                 failed(Class::Auth, "does not accept the login: check the role and its secret")
             }
-            400 if holds(response, b"check-and-set") => {
-                Some(Error::permanent(request.operation(), CHANGED))
+            400 if holds(response, b"check-and-set") => Some(Error::permanent(request.operation(), CHANGED)),
+            401 | 403 => {
+                failed(Class::Auth, "refuses its token: it has ended, or its policy does not allow this path")
             }
-            401 | 403 => failed(
-                Class::Auth,
-                "refuses its token: it has ended, or its policy does not allow this path",
-            ),
             412 => failed(Class::Transient, "has asked a node that is not up to date"),
             472 | 473 => failed(Class::Transient, "has answered from a standby"),
             503 => failed(Class::Transient, "is sealed or down for maintenance"),

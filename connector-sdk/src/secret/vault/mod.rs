@@ -137,8 +137,9 @@ impl VaultSecrets {
             // Deleted: the status is 404 and the metadata are there.
             Some(Answer { data: Some(_), .. }) => Ok(None),
             Some(Answer { errors, .. }) if missing && errors.is_empty() => Ok(None),
-            _ if missing => Err(Error::config(READ, "Vault has nothing mounted at this path")
-                .with_context("path", path)),
+            _ if missing => {
+                Err(Error::config(READ, "Vault has nothing mounted at this path").with_context("path", path))
+            }
             _ => Err(Error::config(READ, "what is mounted here is no key-value engine of version 2")
                 .with_context("path", path)),
         }
@@ -151,7 +152,9 @@ impl VaultSecrets {
         let request = Request::post(WRITE, path, JSON, body.to_string()).idempotent();
         let response = self.client.send(&self.cx, request).await?;
         if response.status == StatusCode::NOT_FOUND {
-            return Err(Error::config(WRITE, "Vault has nothing mounted at this path").with_context("path", path));
+            return Err(
+                Error::config(WRITE, "Vault has nothing mounted at this path").with_context("path", path)
+            );
         }
         Ok(())
     }
@@ -162,7 +165,8 @@ impl VaultSecrets {
         let (path, field) = self.locate(name)?;
         let mut attempt = 1;
         loop {
-            let missing = || Error::config(WRITE, "there is no secret of that name whose place it could take");
+            let missing =
+                || Error::config(WRITE, "there is no secret of that name whose place it could take");
             let found = self.read(&path).await?.filter(|found| found.fields.contains_key(field));
             let mut found = found.ok_or_else(|| missing().with_context("name", name))?;
             if !edit(&mut found, field)? {
@@ -181,7 +185,9 @@ impl Found {
         match self.fields.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(Secret::from(text.as_str()))),
-            Some(_) => Err(Error::config(READ, format!("its field `{field}` is no text")).with_context("name", name)),
+            Some(_) => {
+                Err(Error::config(READ, format!("its field `{field}` is no text")).with_context("name", name))
+            }
         }
     }
 }
@@ -206,7 +212,8 @@ fn path(what: &str, text: &str) -> Result<String> {
     if text.split('/').all(fits) {
         Ok(text.to_owned())
     } else {
-        Err(Error::config("secret", format!("the {what} of Vault is no path of names")).with_context("field", what))
+        Err(Error::config("secret", format!("the {what} of Vault is no path of names"))
+            .with_context("field", what))
     }
 }
 
@@ -237,7 +244,9 @@ impl SecretStore for VaultSecrets {
             match found.text(name, &next_of(field))? {
                 Some(staged) if same(&staged, next) => {}
                 // Another process was faster, or our own answer was lost.
-                None if found.text(name, field)?.is_some_and(|current| same(&current, next)) => return Ok(false),
+                None if found.text(name, field)?.is_some_and(|current| same(&current, next)) => {
+                    return Ok(false);
+                }
                 _ => return Err(replaced(name)),
             }
             if let Some(value) = found.fields.remove(&next_of(field)) {

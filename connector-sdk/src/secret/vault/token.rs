@@ -101,7 +101,12 @@ struct Known {
 }
 
 impl VaultTokens {
-    pub(super) fn new(cx: &Context, address: &Url, namespace: Option<String>, auth: VaultAuth) -> Result<Self> {
+    pub(super) fn new(
+        cx: &Context,
+        address: &Url,
+        namespace: Option<String>,
+        auth: VaultAuth,
+    ) -> Result<Self> {
         if let VaultAuth::AppRole { mount, .. } | VaultAuth::Kubernetes { mount, .. } = &auth {
             path("mount of the login", mount)?;
         }
@@ -187,12 +192,16 @@ impl Desk {
             VaultAuth::AppRole { mount, role_id, secret_id } => {
                 (mount, json!({ "role_id": role_id, "secret_id": secret_id.expose() }))
             }
-            VaultAuth::Kubernetes { mount, role, jwt } => (mount, json!({ "role": role, "jwt": jwt.expose() })),
+            VaultAuth::Kubernetes { mount, role, jwt } => {
+                (mount, json!({ "role": role, "jwt": jwt.expose() }))
+            }
         };
-        let request = self.request(LOGIN, &format!("/v1/auth/{}/login", path("mount of the login", mount)?), body);
+        let request =
+            self.request(LOGIN, &format!("/v1/auth/{}/login", path("mount of the login", mount)?), body);
         let granted = self.ask::<LoggedIn>(cx, request).await?.auth;
         let lent = Duration::from_secs(granted.lease_duration);
-        let lease = Lease { token: granted.client_token.clone(), renewable: granted.renewable, at_first: lent };
+        let lease =
+            Lease { token: granted.client_token.clone(), renewable: granted.renewable, at_first: lent };
         self.set(Some(lease));
         Ok(token(cx, granted.client_token, lent))
     }
@@ -227,10 +236,14 @@ impl Desk {
         let operation = request.operation();
         let response = self.client.send(cx, request).await?;
         if response.status == ::http::StatusCode::NOT_FOUND {
-            return Err(Error::config(operation, "Vault knows no such way to sign in: check where it is mounted"));
+            return Err(Error::config(
+                operation,
+                "Vault knows no such way to sign in: check where it is mounted",
+            ));
         }
-        serde_json::from_slice(&response.body)
-            .map_err(|_| Error::permanent(operation, "this is not what Vault answers: is there another server?"))
+        serde_json::from_slice(&response.body).map_err(|_| {
+            Error::permanent(operation, "this is not what Vault answers: is there another server?")
+        })
     }
 
     fn set(&self, lease: Option<Lease>) {
