@@ -3,6 +3,7 @@
 mod chain;
 mod env;
 mod file;
+mod redact;
 mod store;
 mod successors;
 mod vault;
@@ -19,6 +20,7 @@ use crate::Result;
 pub use chain::ChainSecrets;
 pub use env::EnvSecrets;
 pub use file::FileSecrets;
+pub use redact::redacted;
 pub use store::SecretStore;
 pub use successors::{NoSuccessors, Successors};
 pub use vault::{VaultAuth, VaultConfig, VaultSecrets};
