@@ -120,3 +120,74 @@ impl fmt::Debug for Ledger {
         f.debug_struct("Ledger").field("secrets", &self.names().len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use connector_sdk::Class;
+
+    use super::{super::Variables, *};
+
+    fn put(folder: &tempfile::TempDir, name: &str, text: &str) {
+        let path = folder.path().join("secrets").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn ledger(folder: &tempfile::TempDir) -> Ledger {
+        Ledger::new(Stores::new(None, folder.path(), &Variables::new(|_| None)).unwrap()).unwrap()
+    }
+
+    fn secret(text: &str) -> Secret {
+        Secret::from(text)
+    }
+
+    #[tokio::test]
+    async fn a_refused_text_is_followed_by_what_its_store_holds_now_and_then_by_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        put(&folder, "a", "one");
+        put(&folder, "a.next", "two");
+        ledger.note("a", &secret("one"));
+        assert!(ledger.after(&secret("other")).await.unwrap().is_none(), "nobody knows it");
+        assert_eq!(ledger.after(&secret("one")).await.unwrap().unwrap().expose(), "two");
+        ledger.promote(&secret("two")).await.unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("secrets/a")).unwrap().trim_end(), "two");
+        // It goes on from there.
+        assert!(ledger.after(&secret("two")).await.unwrap().is_none());
+        put(&folder, "a", "three");
+        put(&folder, "a.next", "four");
+        assert_eq!(ledger.after(&secret("two")).await.unwrap().unwrap().expose(), "three");
+        ledger.promote(&secret("three")).await.unwrap();
+        assert_eq!(ledger.after(&secret("three")).await.unwrap().unwrap().expose(), "four");
+        assert!(!format!("{ledger:?}").contains("four"));
+    }
+
+    #[tokio::test]
+    async fn of_two_names_with_one_text_the_one_that_has_a_next_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        for (name, text) in [("a", "one"), ("b", "one"), ("b.next", "two")] {
+            put(&folder, name, text);
+        }
+        ledger.note("a", &secret("one"));
+        ledger.note("b", &secret("one"));
+        assert_eq!(ledger.after(&secret("one")).await.unwrap().unwrap().expose(), "two");
+        ledger.promote(&secret("two")).await.unwrap();
+        let texts =
+            ["a", "b"].map(|name| fs::read_to_string(folder.path().join("secrets").join(name)).unwrap());
+        assert_eq!(texts.map(|text| text.trim_end().to_owned()), ["one", "two"]);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_look_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(&folder);
+        put(&folder, "a", "one");
+        fs::set_permissions(folder.path().join("secrets/a"), fs::Permissions::from_mode(0o644)).unwrap();
+        ledger.note("a", &secret("one"));
+        assert_eq!(ledger.after(&secret("one")).await.unwrap_err().class(), Class::Config);
+    }
+}

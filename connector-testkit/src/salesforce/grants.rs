@@ -57,6 +57,8 @@ pub(super) struct Grants {
     spent: HashSet<String>,
     rotate: bool,
     requests_per_token: Option<u32>,
+    /// The consumer secret, where it was changed.
+    pub(super) client_secret: Option<String>,
 }
 
 impl fmt::Debug for Grants {
@@ -77,6 +79,7 @@ impl Grants {
             spent: HashSet::new(),
             rotate,
             requests_per_token,
+            client_secret: None,
         }
     }
 
