@@ -92,7 +92,7 @@ pub(crate) struct RotateArgs {
     pub(crate) name: String,
     /// Where the other one is: `@FILE`, or `-` for standard input. Without it the one that was left as next
     /// is taken.
-    #[arg(long, value_name = "@FILE|-", value_parser = from)]
+    #[arg(long, value_name = "@FILE|-")]
     pub(crate) value_from: Option<String>,
     /// First signs in with it, and changes nothing when it is refused.
     #[arg(long)]
@@ -145,15 +145,6 @@ pub(crate) struct ActArgs {
     /// With the same key the action is done once, however often it is asked for.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
-}
-
-/// Never the secret itself: other users see the arguments of a process.
-fn from(text: &str) -> Result<String, String> {
-    if text == "-" || (text.starts_with('@') && text.len() > 1) {
-        Ok(text.to_owned())
-    } else {
-        Err("write @FILE, or - for standard input".to_owned())
-    }
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

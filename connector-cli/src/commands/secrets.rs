@@ -107,6 +107,10 @@ async fn check(connectors: &Connectors, args: &RotateArgs, next: &Secret) -> Res
 fn read(from: &str) -> Result<Secret> {
     let (mut text, refused) = (Zeroizing::new(String::new()), |what| Error::config("rotate secret", what));
     let read = match from.strip_prefix('@') {
+        // Other users see the arguments of a process. Who put the secret there finds it in no message.
+        None if from != "-" => {
+            return Err(refused("`--value-from` takes `@FILE`, or `-` for standard input".to_owned()));
+        }
         Some(path) => {
             std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
         }

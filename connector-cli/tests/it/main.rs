@@ -12,3 +12,4 @@ mod full;
 mod known;
 mod mistakes;
 mod run;
+mod secrets;
