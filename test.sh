@@ -39,12 +39,22 @@ cargo fmt --all --check
 step "lints"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# What tests and examples put out is kept, and looked through for secrets at the end.
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+mkdir "$out/kept" "$out/kept/cli"
+export CONNECTOR_KEEP_OUTPUT="$out/kept/cli"
+
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
-    cargo nextest run --workspace --locked --no-fail-fast
+    # Everything goes to the log, the output of tests that pass too; here only how each went.
+    cargo nextest run --workspace --locked --no-fail-fast --success-output final --failure-output final 2>&1 |
+        tee "$out/kept/tests.log" | { grep --line-buffered -E '^ *(PASS|FAIL|SLOW|TERMINATING|LEAK|Summary)' || true; } ||
+        { cat "$out/kept/tests.log"; exit 1; }
 else
-    cargo test --workspace --locked --lib --bins --tests
+    cargo test --workspace --locked --lib --bins --tests -- --show-output 2>&1 | tee "$out/kept/tests.log"
 fi
+unset CONNECTOR_KEEP_OUTPUT
 
 step "doc tests"
 cargo test --workspace --locked --doc
@@ -53,12 +63,15 @@ step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps --quiet
 
 step "examples"
-out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
-cargo run --locked --quiet --example quickstart -- --contacts 5000 --accounts 500 --bronze "$out/bronze"
-cargo run --locked --quiet --example resilient_client
+cargo run --locked --quiet --example quickstart -- --contacts 5000 --accounts 500 --bronze "$out/kept/bronze" 2>&1 |
+    tee "$out/kept/quickstart.log"
+cargo run --locked --quiet --example resilient_client 2>&1 | tee "$out/kept/resilient_client.log"
+
+step "secrets in what was put out"
+connector-testkit/canary/scan.py --self-check
+connector-testkit/canary/scan.py "$out/kept"
 
 step "interoperation"
-connector-testkit/interop/run.sh "$out/bronze"
+connector-testkit/interop/run.sh "$out/kept/bronze"
 
 step "all is well"

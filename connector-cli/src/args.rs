@@ -72,6 +72,36 @@ pub(crate) enum Command {
     },
     /// Does an action in the outside system.
     Act(ActArgs),
+    /// Lists or changes the secrets that a template names. Shows none.
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// Lists the names, and the store that each is in.
+    List(FileArgs),
+    /// Puts another secret in the place of one: runs that are going on go over to it when the vendor refuses
+    /// the old one.
+    Rotate(RotateArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// The secret, as in `${secret:NAME}`.
+    pub(crate) name: String,
+    /// Where the other one is: `@FILE`, or `-` for standard input. Without it the one that was left as next
+    /// is taken.
+    #[arg(long, value_name = "@FILE|-")]
+    pub(crate) value_from: Option<String>,
+    /// First signs in with it, and changes nothing when it is refused.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Leaves it as the next one: it takes the other's place when the vendor refuses that.
+    #[arg(long)]
+    pub(crate) stage: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -41,12 +41,14 @@ impl Connection {
     /// Config, naming file and line.
     pub(crate) async fn load(args: &FileArgs) -> Result<Self> {
         let template = Template::load(&args.file)?;
-        let variables = args
-            .vars
-            .iter()
-            .fold(Variables::new(environment), |variables, (name, value)| variables.with_var(name, value));
+        let variables = variables(args);
         let settings = template.settings(&variables).await?;
         Ok(Self { template, settings, variables, clock: SystemClock::shared() })
+    }
+
+    /// The same, with this secret whatever the stores hold.
+    pub(crate) fn with_secret(self, name: &str, secret: Secret) -> Self {
+        Self { variables: self.variables.with_secret(name, secret), ..self }
     }
 
     /// Opens the registry.
@@ -154,6 +156,12 @@ impl Connection {
         };
         registry.put_connection(&connection).await
     }
+}
+
+/// What the variables of the template stand for.
+pub(crate) fn variables(args: &FileArgs) -> Variables {
+    let set = |variables: Variables, (name, value): &(String, String)| variables.with_var(name, value);
+    args.vars.iter().fold(Variables::new(environment), set)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the edge of the program")]

@@ -19,7 +19,7 @@ use connector_host::Connectors;
 use connector_sdk::{Error, Result};
 
 use crate::{
-    args::{Cli, Command, StateCommand},
+    args::{Cli, Command, SecretsCommand, StateCommand},
     output::{Exit, Output},
 };
 
@@ -77,5 +77,9 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit> {
         }
         Command::Records { file, streams, limit } => commands::records(&file, &streams, limit, output).await,
         Command::Act(args) => commands::act(&connectors, &args, output).await,
+        Command::Secrets(SecretsCommand::List(file)) => commands::secrets::list(&file, output).await,
+        Command::Secrets(SecretsCommand::Rotate(args)) => {
+            commands::secrets::rotate(&connectors, &args, output).await
+        }
     }
 }

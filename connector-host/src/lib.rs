@@ -5,6 +5,8 @@
 
 pub mod action;
 pub mod connectors;
+#[cfg(feature = "keyring")]
+pub mod keyring;
 pub mod login;
 pub mod preflight;
 pub mod receipt;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Clock, ConnectionName, Network, RunId, SystemClock, TenantId,
     resilience::Resilience,
-    secret::{MemoryTokens, TokenStore},
+    secret::{MemoryTokens, NoSuccessors, Successors, TokenStore},
 };
 
 /// An immutable value, passed first to every operation; a clone is cheap.
@@ -27,6 +27,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Context(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     tenant: TenantId,
     connection: ConnectionName,
@@ -35,6 +36,7 @@ struct Inner {
     network: Network,
     resilience: Resilience,
     tokens: Arc<dyn TokenStore>,
+    successors: Arc<dyn Successors>,
     counters: Arc<Counters>,
     stop: CancellationToken,
     seed: u64,
@@ -51,6 +53,7 @@ impl Context {
             network: Network::default(),
             resilience: Resilience::default(),
             tokens: Arc::new(MemoryTokens::default()),
+            successors: Arc::new(NoSuccessors),
             counters: Arc::default(),
             stop: CancellationToken::new(),
             seed: 0,
@@ -97,6 +100,19 @@ impl Context {
     #[must_use]
     pub fn tokens(&self) -> &Arc<dyn TokenStore> {
         &self.0.tokens
+    }
+
+    /// Who comes after a secret that the vendor refuses.
+    #[must_use]
+    pub fn successors(&self) -> &Arc<dyn Successors> {
+        &self.0.successors
+    }
+
+    /// The same context, with these successors: for who reads the configuration, and so knows which store
+    /// gave which secret.
+    #[must_use]
+    pub fn with_successors(&self, successors: Arc<dyn Successors>) -> Self {
+        Self(Arc::new(Inner { successors, ..Inner::clone(&self.0) }))
     }
 
     /// What has been done so far, counted.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_sdk::{
-    Class, Context, Error, Result,
-    auth::{self, AuthorizationCode, StaticToken, Token, TokenEndpoint, TokenSource},
+    Class, Context, Error, Result, Secret,
+    auth::{self, AuthorizationCode, Rotating, StaticToken, Token, TokenEndpoint, TokenSource},
     http::HeaderMap,
 };
 use url::Url;
@@ -28,26 +28,35 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
     let endpoint = |host: &Url| endpoint(host, cx);
     let source: Arc<dyn TokenSource> = match auth {
         // My Domain only: login and test hosts refuse this grant, and the secret has no business there.
-        Auth::ClientCredentials(auth) => Arc::new(auth::ClientCredentials::new(
-            endpoint(my_domain(settings)?)?,
-            &auth.client_id,
-            auth.client_secret.clone(),
-        )),
+        Auth::ClientCredentials(auth) => {
+            let (endpoint, id) = (endpoint(my_domain(settings)?)?, auth.client_id.clone());
+            Arc::new(Rotating::new(cx, auth.client_secret.clone(), move |secret| {
+                Ok(Arc::new(auth::ClientCredentials::new(endpoint.clone(), &id, secret.clone())))
+            })?)
+        }
         // A refresh goes to the host that issued the token.
         Auth::RefreshToken(auth) => {
-            let (endpoint, secret) = (endpoint(&settings.login_url)?, auth.client_secret.clone());
-            Arc::new(match &auth.refresh_token {
-                Some(token) => auth::RefreshToken::new(endpoint, &auth.client_id, secret, token.clone()),
-                None => auth::RefreshToken::from_store(endpoint, &auth.client_id, secret),
-            })
+            let (endpoint, id, token) =
+                (endpoint(&settings.login_url)?, auth.client_id.clone(), auth.refresh_token.clone());
+            let source = move |secret| match &token {
+                Some(token) => auth::RefreshToken::new(endpoint.clone(), &id, secret, token.clone()),
+                None => auth::RefreshToken::from_store(endpoint.clone(), &id, secret),
+            };
+            match auth.client_secret.clone() {
+                Some(secret) => Arc::new(Rotating::new(cx, secret, move |secret| {
+                    Ok(Arc::new(source(Some(secret.clone()))))
+                })?),
+                None => Arc::new(source(None)),
+            }
         }
-        Auth::JwtBearer(auth) => Arc::new(auth::JwtBearer::new(
-            endpoint(&settings.login_url)?,
-            &auth.client_id,
-            &auth.username,
-            auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url)),
-            &auth.private_key,
-        )?),
+        Auth::JwtBearer(auth) => {
+            let (endpoint, id, user) =
+                (endpoint(&settings.login_url)?, auth.client_id.clone(), auth.username.clone());
+            let audience = auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url));
+            Arc::new(Rotating::new(cx, auth.private_key.clone(), move |key| {
+                Ok(Arc::new(auth::JwtBearer::new(endpoint.clone(), &id, &user, audience.clone(), key)?))
+            })?)
+        }
         Auth::SamlBearer(auth) => {
             let audience = auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url));
             let at_audience = || format!("{}{TOKEN_PATH}", audience.trim_end_matches('/'));
@@ -66,7 +75,12 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
             })
         }
         Auth::Session(auth) => {
-            Arc::new(StaticToken::new(auth.access_token.clone()).with_base_url(my_domain(settings)?.clone()))
+            let url = my_domain(settings)?.clone();
+            let build = move |token: &Secret| -> Result<Arc<dyn TokenSource>> {
+                Ok(Arc::new(StaticToken::new(token.clone()).with_base_url(url.clone())))
+            };
+            // Nobody has asked the vendor about a session that is only given.
+            Arc::new(Rotating::new(cx, auth.access_token.clone(), build)?.without_promotion())
         }
     };
     // The other ways sign in at this very host, or name no other.

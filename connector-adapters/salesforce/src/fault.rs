@@ -11,6 +11,7 @@ use std::{error::Error as StdError, fmt};
 use connector_sdk::{
     Class, Error, Timestamp,
     http::{Faults, Request, Response, StatusFaults},
+    secret::redacted,
 };
 use serde::Deserialize;
 
@@ -205,7 +206,7 @@ impl Said {
     /// The message as one short line: a message about a query quotes it over several.
     fn line(&self) -> String {
         const LONGEST: usize = 300;
-        let mut line = self.message.replace(char::is_control, " ");
+        let mut line = redacted(&self.message).replace(char::is_control, " ");
         line = line.split_whitespace().collect::<Vec<_>>().join(" ");
         if let Some((end, _)) = line.char_indices().nth(LONGEST) {
             line.truncate(end);

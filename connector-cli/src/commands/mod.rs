@@ -8,6 +8,7 @@ mod login;
 mod records;
 mod run;
 mod runs;
+pub(crate) mod secrets;
 pub(crate) mod state;
 
 pub(crate) use act::act;

@@ -1,6 +1,13 @@
 //! A folder with a template, a fake org, and the binary.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    process::Stdio,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use connector_testkit::salesforce::{Builder, FakeOrg};
 use serde_json::Value;
@@ -51,8 +58,25 @@ pub(crate) fn start(folder: &std::path::Path, env: &[(&str, &str)], arguments: &
 pub(crate) async fn finish(child: Child) -> Outcome {
     let output =
         tokio::time::timeout(DEADLINE, child.wait_with_output()).await.expect("the command ends").unwrap();
+    keep("out", &output.stdout);
+    keep("err", &output.stderr);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Outcome { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Where everything is kept that the binary puts out, to be looked through for secrets when all tests are done.
+#[expect(clippy::disallowed_methods, reason = "a test program is the edge too")]
+fn kept() -> Option<PathBuf> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::var("CONNECTOR_KEEP_OUTPUT").ok()?;
+    Some(PathBuf::from(folder).join(format!("{}-{number}", std::process::id())))
+}
+
+fn keep(kind: &str, bytes: &[u8]) {
+    if let Some(path) = kept() {
+        fs::write(path.with_extension(kind), bytes).unwrap();
+    }
 }
 
 /// Runs the binary in an empty folder.
@@ -141,6 +165,21 @@ impl Desk {
             }
         };
         tokio::time::timeout(DEADLINE, looked).await.expect("the run reads");
+    }
+}
+
+/// Keeps Bronze, with its receipts, and the registry. The template and the secrets are where secrets may be.
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let Some(kept) = kept() else { return };
+        fs::create_dir(&kept).unwrap();
+        for name in ["bronze", "connector.db", "connector.db-wal"] {
+            let from = self.path(name);
+            if from.exists() {
+                let copied = std::process::Command::new("cp").arg("-r").args([&from, &kept]).status();
+                assert!(copied.unwrap().success(), "{name} is kept");
+            }
+        }
     }
 }
 

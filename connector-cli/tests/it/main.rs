@@ -13,3 +13,4 @@ mod known;
 mod login;
 mod mistakes;
 mod run;
+mod secrets;

@@ -24,13 +24,15 @@ mod nearest;
 mod redact;
 mod resilience;
 mod schema;
+mod secrets;
 mod sections;
 mod stores;
 mod variables;
+mod wiped;
 mod yaml;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -42,12 +44,15 @@ use serde_json::{Value, value::RawValue};
 
 pub use nearest::nearest;
 pub(crate) use nearest::suggestion;
+pub use secrets::TemplateSecrets;
 pub use sections::Settings;
 pub use variables::Variables;
 
+use secrets::Ledger;
 use sections::Sections;
 use stores::Stores;
 use variables::{Piece, Reference};
+use wiped::Wiped;
 use yaml::{Node, Place};
 
 /// The connector's own section.
@@ -105,11 +110,11 @@ impl Template {
         variables: &Variables,
     ) -> Result<Settings<B>> {
         let own = self.own_sections();
-        let value = self.resolved(&own, variables).await?;
+        let (value, _) = self.resolved(&own, variables).await?;
         let found = schema::check(&sections_schema::<B>(), &own, &value, "")?;
         schema::refuse(&self.file, &found)?;
         let defaults = resilience::from_environment(variables)?;
-        let sections: Sections<B> = self.typed(&own, value)?;
+        let sections: Sections<B> = self.typed(&own, &value)?;
         sections
             .settle(self.folder(), defaults)
             .map_err(|(pointer, text)| self.mistake(self.tree.place(&pointer), &text))
@@ -138,7 +143,8 @@ impl Template {
     }
 
     /// Replaces the variables of the connector's own section, checks it against the connector's schema,
-    /// and makes the connector. No I/O but for files and secret stores.
+    /// and makes the connector. No I/O but for files and secret stores. The connector gets a context that
+    /// knows which secrets come after those in its configuration.
     ///
     /// # Errors
     /// Config when a variable is not set or the configuration does not fit; as the secret stores answer.
@@ -148,8 +154,8 @@ impl Template {
         cx: &Context,
         variables: &Variables,
     ) -> Result<Arc<dyn Connector>> {
-        let config = self.connector_config(factory, variables).await?;
-        factory.connect(raw(&config)?, cx).map_err(|error| self.with_place_of_field(error))
+        let (config, cx) = self.connector_config(factory, cx, variables).await?;
+        factory.connect(raw(&config)?, &cx).map_err(|error| self.with_place_of_field(error))
     }
 
     /// How a person signs in to the connection, where its configuration needs one. Replaces and checks as
@@ -163,19 +169,42 @@ impl Template {
         cx: &Context,
         variables: &Variables,
     ) -> Result<Option<AuthorizationCode>> {
-        let config = self.connector_config(factory, variables).await?;
-        factory.sign_in(raw(&config)?, cx).map_err(|error| self.with_place_of_field(error))
+        let (config, cx) = self.connector_config(factory, cx, variables).await?;
+        factory.sign_in(raw(&config)?, &cx).map_err(|error| self.with_place_of_field(error))
     }
 
-    /// The connector's own section as JSON, its variables replaced, checked against the connector's schema.
-    async fn connector_config(&self, factory: &dyn Factory, variables: &Variables) -> Result<Secret> {
+    /// The connector's own section as JSON, its variables replaced, checked against the connector's schema; and
+    /// the context with which secrets come after those in it.
+    async fn connector_config(
+        &self,
+        factory: &dyn Factory,
+        cx: &Context,
+        variables: &Variables,
+    ) -> Result<(Secret, Context)> {
         let nothing = nothing();
         let tree = self.config_tree().unwrap_or(&nothing);
-        let value = self.resolved(tree, variables).await?;
-        let value = if value.is_null() { empty_map() } else { value };
+        let (value, ledger) = self.resolved(tree, variables).await?;
+        let value = if value.is_null() { Wiped(empty_map()) } else { value };
         let found = schema::check(factory.config_schema().as_value(), tree, &value, CONFIG)?;
         schema::refuse(&self.file, &found)?;
-        Ok(Secret::new(value.to_string()))
+        let cx = ledger.map_or_else(|| cx.clone(), |ledger| cx.with_successors(Arc::new(ledger)));
+        Ok((Secret::new(value.to_string()), cx))
+    }
+
+    /// The secrets that it names, and the stores they are in. Nothing is looked up yet.
+    ///
+    /// # Errors
+    /// Config when a variable cannot be read, or `secrets` does not fit.
+    pub async fn secrets(&self, variables: &Variables) -> Result<TemplateSecrets> {
+        let names: BTreeSet<String> = self
+            .wanted(&self.tree)?
+            .into_iter()
+            .filter_map(|(reference, _)| match reference {
+                Reference::Secret(name) => Some(name.to_owned()),
+                _ => None,
+            })
+            .collect();
+        Ok(TemplateSecrets::new(names, self.secret_stores(variables).await?))
     }
 
     /// The tree without the connector's own section, whose variables may name what is not there yet.
@@ -202,8 +231,29 @@ impl Template {
         holds
     }
 
-    /// The tree with its variables replaced.
-    async fn resolved(&self, tree: &Node, variables: &Variables) -> Result<Value> {
+    /// The tree with its variables replaced; and which secret gave what, where there are secrets in it.
+    async fn resolved(&self, tree: &Node, variables: &Variables) -> Result<(Wiped, Option<Ledger>)> {
+        let wanted = self.wanted(tree)?;
+        if wanted.is_empty() {
+            return Ok((self.filled(tree, &BTreeMap::new())?, None));
+        }
+        let stores = self.secret_stores(variables).await?;
+        let values = self.looked_up(wanted, variables, Some(&stores)).await?;
+        let value = self.filled(tree, &values)?;
+        let ledger = Ledger::new(stores)?;
+        for (reference, secret) in &values {
+            if let Reference::Secret(name) = reference
+                && variables.secret(name).is_none()
+            {
+                ledger.note(name, secret);
+            }
+        }
+        Ok((value, Some(ledger)))
+    }
+
+    /// The variables of the tree, in the order of the file, so that the first mistake told is the first one
+    /// there.
+    fn wanted<'a>(&self, tree: &'a Node) -> Result<Vec<(Reference<'a>, Place)>> {
         let mut wanted: BTreeMap<Reference<'_>, Place> = BTreeMap::new();
         let mut wrong = None;
         tree.texts(&mut |text, place| match variables::split(text) {
@@ -219,41 +269,54 @@ impl Template {
         if let Some(wrong) = wrong {
             return Err(wrong);
         }
-        let mut values: BTreeMap<Reference<'_>, Secret> = BTreeMap::new();
-        if !wanted.is_empty() {
-            let secrets = self.secret_stores(variables)?;
-            // In the order of the file, so that the first mistake told is the first one there.
-            let mut wanted: Vec<_> = wanted.into_iter().collect();
-            wanted.sort_by_key(|(_, place)| (place.line, place.column));
-            for (reference, place) in wanted {
-                let value = variables::look_up(reference, variables, &secrets, self.folder()).await;
-                values.insert(reference, Secret::new(value.map_err(|error| self.with_place(place, &error))?));
-            }
+        let mut wanted: Vec<_> = wanted.into_iter().collect();
+        wanted.sort_by_key(|(_, place)| (place.line, place.column));
+        Ok(wanted)
+    }
+
+    async fn looked_up<'a>(
+        &self,
+        wanted: Vec<(Reference<'a>, Place)>,
+        variables: &Variables,
+        stores: Option<&Stores>,
+    ) -> Result<BTreeMap<Reference<'a>, Secret>> {
+        let mut values = BTreeMap::new();
+        for (reference, place) in wanted {
+            let value = variables::look_up(reference, variables, stores, self.folder()).await;
+            values.insert(reference, Secret::new(value.map_err(|error| self.with_place(place, &error))?));
         }
-        tree.to_json(&|text, place| {
-            let mut out = String::new();
-            for piece in variables::split(text).map_err(|said| self.mistake(place, &said))? {
-                match piece {
-                    Piece::Text(text) => out.push_str(text),
+        Ok(values)
+    }
+
+    fn filled(&self, tree: &Node, values: &BTreeMap<Reference<'_>, Secret>) -> Result<Wiped> {
+        let filled = tree.to_json(&|text, place| {
+            let pieces = variables::split(text).map_err(|said| self.mistake(place, &said))?;
+            let pieces: Vec<&str> = pieces
+                .into_iter()
+                .map(|piece| match piece {
+                    Piece::Text(text) => text,
                     Piece::Reference(reference) => {
-                        out.push_str(values.get(&reference).map_or("", |value| value.expose()));
+                        values.get(&reference).map_or("", |value| value.expose().as_str())
                     }
-                }
-            }
-            Ok(out)
-        })
+                })
+                .collect();
+            // In one allocation: one that grew would leave a copy behind.
+            Ok(pieces.concat())
+        })?;
+        Ok(Wiped(filled))
     }
 
-    /// The stores that `secrets:` names; that section itself has no secrets.
-    fn secret_stores(&self, variables: &Variables) -> Result<Stores> {
-        let section = match self.tree.get("secrets") {
-            None => None,
-            Some(tree) => self.typed(tree, self.unresolved(tree))?,
+    /// The stores that `secrets:` names. What opens them comes from the environment or from files.
+    async fn secret_stores(&self, variables: &Variables) -> Result<Stores> {
+        let Some(tree) = self.tree.get("secrets") else {
+            return Stores::new(None, self.folder(), variables);
         };
-        Ok(Stores::new(section, self.folder(), variables))
+        let values = self.looked_up(self.wanted(tree)?, variables, None).await?;
+        let section = self.typed(tree, &*self.filled(tree, &values)?)?;
+        Stores::new(section, self.folder(), variables).map_err(|error| self.with_place(tree.at, &error))
     }
 
-    fn typed<T: DeserializeOwned>(&self, tree: &Node, value: Value) -> Result<T> {
+    fn typed<T: DeserializeOwned>(&self, tree: &Node, value: &Value) -> Result<T> {
         serde_path_to_error::deserialize(value).map_err(|error| {
             let pointer =
                 error.path().iter().fold(String::new(), |path, segment| format!("{path}/{segment}"));

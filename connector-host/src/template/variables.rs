@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use connector_sdk::{Error, Result};
+use connector_sdk::{Error, Result, Secret};
 
 use super::stores::Stores;
 
@@ -33,12 +33,13 @@ type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
 pub struct Variables {
     env: Arc<Environment>,
     vars: BTreeMap<String, String>,
+    secrets: BTreeMap<String, Secret>,
 }
 
 impl Variables {
     /// Looks up the environment with this function; a program's edge hands in the process's environment.
     pub fn new(env: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        Self { env: Arc::new(env), vars: BTreeMap::new() }
+        Self { env: Arc::new(env), vars: BTreeMap::new(), secrets: BTreeMap::new() }
     }
 
     /// Sets `${var:NAME}`.
@@ -46,6 +47,18 @@ impl Variables {
     pub fn with_var(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.vars.insert(name.into(), value.into());
         self
+    }
+
+    /// Sets `${secret:NAME}`, whatever the stores hold: to try one before it is put into a store.
+    #[must_use]
+    pub fn with_secret(mut self, name: impl Into<String>, secret: Secret) -> Self {
+        self.secrets.insert(name.into(), secret);
+        self
+    }
+
+    /// A secret that the caller has set.
+    pub(super) fn secret(&self, name: &str) -> Option<&Secret> {
+        self.secrets.get(name)
     }
 
     /// A variable of the environment.
@@ -57,7 +70,10 @@ impl Variables {
 
 impl fmt::Debug for Variables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Variables").field("vars", &self.vars.keys()).finish_non_exhaustive()
+        f.debug_struct("Variables")
+            .field("vars", &self.vars.keys())
+            .field("secrets", &self.secrets.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,17 +140,19 @@ fn reference(inner: &str) -> Result<Reference<'_>, String> {
         }
     };
     let named = match reference {
-        Reference::Env { name, .. } | Reference::Secret(name) | Reference::Var(name) => plain(name),
+        Reference::Env { name, .. } | Reference::Var(name) => plain(name),
+        // After `#` stands the field of a secret that has several.
+        Reference::Secret(name) => name.split('#').count() <= 2 && name.split('#').all(plain),
         Reference::File(path) => !path.is_empty(),
     };
     if named { Ok(reference) } else { Err(format!("`${{{inner}}}` has no proper name after `{source}:`")) }
 }
 
-/// Looks a variable up.
+/// Looks a variable up. Without stores there are no secrets: what opens a store cannot come from one.
 pub(super) async fn look_up(
     reference: Reference<'_>,
     variables: &Variables,
-    secrets: &Stores,
+    secrets: Option<&Stores>,
     folder: &Path,
 ) -> Result<String> {
     let unset = |what: String| Error::config("read template", what);
@@ -150,7 +168,14 @@ pub(super) async fn look_up(
         Reference::Var(name) => variables.vars.get(name).cloned().ok_or_else(|| {
             unset(format!("the variable `{name}` is not set; set it with --var {name}=VALUE"))
         }),
-        Reference::Secret(name) => secrets.get(name).await.map(|secret| secret.expose().clone()),
+        Reference::Secret(name) => match (variables.secret(name), secrets) {
+            (Some(secret), Some(_)) => Ok(secret.expose().clone()),
+            (_, Some(secrets)) => secrets.get(name).await.map(|secret| secret.expose().clone()),
+            (_, None) => Err(unset(format!(
+                "`${{secret:{name}}}` cannot stand in `secrets`, which says where secrets are: use ${{env:NAME}} or \
+                 ${{file:PATH}}"
+            ))),
+        },
         Reference::File(path) => read(&folder.join(path)),
     }
 }
@@ -158,6 +183,10 @@ pub(super) async fn look_up(
 /// The text of a file, without the line break at its end.
 fn read(path: &Path) -> Result<String> {
     let failed = |what: &str| Error::config("read template", format!("{what} the file `{}`", path.display()));
+    // Opening a pipe waits for who writes into it, so what it is comes first.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(failed("not a regular file:"));
+    }
     let file = File::open(path).map_err(|error| failed("cannot read").with_source(error))?;
     // Of the open file, not of the path, which may name another by now.
     let metadata = file.metadata().map_err(|error| failed("cannot read").with_source(error))?;

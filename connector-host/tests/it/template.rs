@@ -237,8 +237,16 @@ async fn an_unknown_key_names_file_line_and_the_nearest_known_key() {
             ["t.yaml:4:20", "secrets.0.env", "`prefix`"],
         ),
         (
-            "connector: a/b\ntenant: t\nname: n\nsecrets: [{ vault: {} }]\n",
-            ["t.yaml:4:13", "`vault`", "`env`, `file`"],
+            "connector: a/b\ntenant: t\nname: n\nsecrets: [{ valt: {} }]\n",
+            ["t.yaml:4:13", "`valt`", "`vault`"],
+        ),
+        (
+            "connector: a/b\ntenant: t\nname: n\nsecrets: [{ vault: { adress: x, auth: { token: t } } }]\n",
+            ["t.yaml:4:22", "secrets.0.vault", "`address`"],
+        ),
+        (
+            "connector: a/b\ntenant: t\nname: n\nsecrets: [{ vault: { address: x, auth: { aprole: {} } } }]\n",
+            ["t.yaml:4:42", "secrets.0.vault.auth", "`approle`"],
         ),
     ] {
         assert_refused(Template::parse("t.yaml", text), &expected);
@@ -365,6 +373,60 @@ async fn secrets_come_from_the_stores_in_their_order() {
     write(0o644);
     let refused = template("[{ file: { path: keys } }]").settings::<Value>(&env).await;
     assert_refused(refused, &["t.yaml:2:9", "chmod 600", "keys/desk-token"]);
+}
+
+#[tokio::test]
+async fn what_opens_a_store_comes_from_the_environment_or_a_file_and_never_from_a_store() {
+    let env = environment(&[("VAULT_TOKEN", "hunter2"), ("CONNECTOR_SECRET_X", "x"), ("ADDRESS", "hunter2")]);
+    let text =
+        |secrets: &str| format!("connector: a/b\ntenant: \"${{secret:x}}\"\nname: n\nsecrets: {secrets}\n");
+    let vault = |address: &str, token: &str| {
+        text(&format!(
+            "[{{ env: {{}} }}, {{ vault: {{ address: \"{address}\", auth: {{ token: \"{token}\" }} }} }}]"
+        ))
+    };
+    let good = vault("https://vault.example", "${env:VAULT_TOKEN}");
+    assert_eq!(settings(&good, &env).await.unwrap().tenant.as_str(), "x");
+    for (text, expected) in [
+        (vault("https://vault.example", "${secret:x}"), "says where secrets are"),
+        (vault("https://vault.example", "${env:NONE}"), "`NONE` is not set"),
+        (vault("${env:ADDRESS}", "t"), "`address` of Vault is no URL"),
+        (vault("https://vault.example", "t").replace("auth:", "mount: ../sys, auth:"), "mount of Vault"),
+    ] {
+        assert_refused(settings(&text, &env).await, &["t.yaml:4:", expected]);
+    }
+    #[cfg(not(feature = "keyring"))]
+    assert_refused(
+        settings(&text("[{ keyring: { service: acme } }]"), &env).await,
+        &["t.yaml:4:10", "built without"],
+    );
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    for path in ["pipe", "/dev/zero"] {
+        let text = format!("connector: a/b\ntenant: \"${{file:{path}}}\"\nname: n\n");
+        let template = Template::parse(folder.path().join("t.yaml"), &text).unwrap();
+        assert_refused(template.settings::<Value>(&variables()).await, &["t.yaml:2:9", "not a regular file"]);
+    }
+}
+
+#[tokio::test]
+async fn the_secrets_of_a_template_are_named_with_their_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "connector: a/b\ntenant: \"${secret:one}\"\nname: n\nconfig: { a: [\"x-${secret:two}${secret:one}\", \"$${secret:no}\"] }\n";
+    let template = Template::parse(folder.path().join("t.yaml"), text).unwrap();
+    let env = environment(&[("CONNECTOR_SECRET_ONE", "hunter2")]);
+    let secrets = template.secrets(&env).await.unwrap();
+    assert_eq!(secrets.names().collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(secrets.place("one").await.unwrap().unwrap(), "the variable CONNECTOR_SECRET_ONE");
+    assert!(secrets.place("two").await.unwrap().is_none());
+    let tried = env.with_secret("one", Secret::from("tried"));
+    assert_eq!(template.settings::<Value>(&tried).await.unwrap().tenant.as_str(), "tried");
+    assert!(!format!("{tried:?}{secrets:?}").contains("tried"));
 }
 
 #[tokio::test]

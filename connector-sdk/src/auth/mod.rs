@@ -9,6 +9,7 @@
 //! | [`RefreshToken`] | OAuth2 as a user who authorised once; the token may rotate |
 //! | [`AuthorizationCode`] | how that user authorises: no source, but what a [`RefreshToken`] then finds |
 //! | [`JwtBearer`] | OAuth2 as a user who is stated in a signed assertion |
+//! | [`Rotating`] | any of these whose secret may be changed while it is used |
 //! | [`SamlBearer`] | the same, for a vendor that wants the assertion in XML |
 //!
 //! Each is given to a client with [`HttpClientBuilder::tokens`](crate::http::HttpClientBuilder::tokens).
@@ -28,6 +29,7 @@ mod flight;
 mod jwt;
 mod kept;
 mod refresh;
+mod rotating;
 mod saml;
 mod signing;
 mod token;
@@ -42,6 +44,7 @@ pub use fixed::StaticToken;
 pub use flight::SingleFlight;
 pub use jwt::JwtBearer;
 pub use refresh::RefreshToken;
+pub use rotating::Rotating;
 pub use saml::SamlBearer;
 pub use signing::{SigningAlgorithm, SigningKey};
 pub use token::{Token, TokenSource};

@@ -4,6 +4,10 @@ mod chain;
 mod env;
 mod file;
 mod lock;
+mod redact;
+mod store;
+mod successors;
+mod vault;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,12 +16,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::{Error, Result};
+use crate::Result;
 
 pub use chain::ChainSecrets;
 pub use env::EnvSecrets;
 pub use file::FileSecrets;
 pub use lock::TokenLock;
+pub use redact::redacted;
+pub use store::SecretStore;
+pub use successors::{NoSuccessors, Successors};
+pub use vault::{VaultAuth, VaultConfig, VaultSecrets};
 
 /// A value that must not be seen: it has no Display, no Serialize, a Debug that shows nothing, and it
 /// is wiped from memory when dropped.
@@ -81,30 +89,6 @@ impl JsonSchema for Secret<String> {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string", "writeOnly": true, "format": "password" })
     }
-}
-
-/// Where a template's `${secret:NAME}` is looked up.
-///
-/// An implementation answers `Ok(None)` for a name it does not hold, so that stores can be asked in
-/// order, and an error only where it could not look (class Config: unreadable, wrong mode).
-#[async_trait]
-pub trait SecretStore: Send + Sync + fmt::Debug {
-    /// The secret of that name, if this store holds it.
-    ///
-    /// # Errors
-    /// Config when the store cannot be read as it is set up; Transient when it cannot be reached.
-    async fn get(&self, name: &str) -> Result<Option<Secret>>;
-}
-
-/// A name that is a file's name and a variable's name and nothing else: no path leads out of a folder.
-fn checked(name: &str) -> Result<&str> {
-    let ends = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let within = |c: char| ends(c) || c == '-' || c == '.';
-    if name.len() <= 128 && name.starts_with(ends) && name.ends_with(ends) && name.chars().all(within) {
-        return Ok(name);
-    }
-    let message = "a secret's name is made of letters, digits, `_`, and `-` or `.` between them";
-    Err(Error::config("secret", message).with_context("name", name.escape_debug()))
 }
 
 /// Where a connector keeps a credential that the vendor changes, such as a rotated refresh token.

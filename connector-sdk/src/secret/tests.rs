@@ -4,8 +4,8 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::Class;
+use super::{store::checked, *};
+use crate::{Class, Error};
 
 fn folder(files: &[(&str, &[u8], u32)]) -> (tempfile::TempDir, FileSecrets) {
     let folder = tempfile::tempdir().unwrap();
@@ -62,11 +62,27 @@ async fn what_is_no_secret_is_refused() {
 #[tokio::test]
 async fn no_name_leads_out_of_the_folder() {
     let (_folder, store) = folder(&[]);
-    for name in
-        ["", ".", "..", "../token", "a/b", "/etc/passwd", "a\\b", "a\0b", ".hidden", "a b", "ä", "-a", "a."]
-    {
+    for name in [
+        "",
+        ".",
+        "..",
+        "../token",
+        "a/b",
+        "/etc/passwd",
+        "a\\b",
+        "a\0b",
+        ".hidden",
+        "a b",
+        "ä",
+        "-a",
+        "a.",
+        "#a",
+        "a#",
+        "a#b#c",
+        "a#../b",
+    ] {
         assert_eq!(store.get(name).await.unwrap_err().class(), Class::Config, "{name:?}");
-        assert!(EnvSecrets::variable(name).is_err(), "{name:?}");
+        assert!(EnvSecrets::default().variable(name).is_err(), "{name:?}");
     }
 }
 
@@ -96,10 +112,108 @@ fn a_variable_gives_its_text() {
 
 #[tokio::test]
 async fn reads_the_variable_it_was_started_with() {
-    let found = EnvSecrets.get("sf-secret").await.unwrap();
-    match EnvSecrets.get("present").await.unwrap() {
+    let found = EnvSecrets::default().get("sf-secret").await.unwrap();
+    match EnvSecrets::default().get("present").await.unwrap() {
         Some(_) => assert_eq!(found.unwrap().expose(), "hunter2"),
         None => assert!(found.is_none(), "run by itself, it is not there"),
+    }
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_secret_is_refused_at_once() {
+    let (folder, store) = folder(&[]);
+    let made = Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    let error = store.get("pipe").await.unwrap_err();
+    assert!(error.class() == Class::Config && error.to_string().contains("is no file"), "{error}");
+}
+
+#[tokio::test]
+async fn the_next_file_takes_the_place_of_the_other_and_only_its_owner_may_read_it() {
+    let (folder, store) = folder(&[("token", b"old\n", 0o600)]);
+    assert!(store.next("token").await.unwrap().is_none());
+    let next = Secret::from("new\n");
+    store.stage("token", &next).await.unwrap();
+    let path = folder.path().join("token.next");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(store.get("token").await.unwrap().unwrap().expose(), "old");
+    assert_eq!(store.next("token").await.unwrap().unwrap().expose(), "new\n");
+    let error = store.promote("token", &Secret::from("another")).await.unwrap_err();
+    assert_eq!(error.class(), Class::Permanent);
+    assert!(!format!("{error:?}").contains("new"), "{error:?}");
+    // Twice: two processes find out at the same time.
+    for _ in 0..2 {
+        store.promote("token", &next).await.unwrap();
+        assert_eq!(store.get("token").await.unwrap().unwrap().expose(), "new\n");
+        assert!(store.next("token").await.unwrap().is_none() && !path.exists());
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    assert_eq!(store.stage("missing", &next).await.unwrap_err().class(), Class::Config);
+}
+
+#[tokio::test]
+async fn a_variable_that_is_promoted_is_remembered_and_cannot_be_written() {
+    let store = EnvSecrets::looked_up_by(|name| match name {
+        "X_SF_SECRET" => Some("old".to_owned()),
+        "X_SF_SECRET_NEXT" => Some("new".to_owned()),
+        _ => None,
+    })
+    .with_prefix("X_");
+    let chain = ChainSecrets::default().then(store.clone());
+    assert_eq!(chain.next("sf.secret").await.unwrap().unwrap().expose(), "new");
+    assert!(store.next("other").await.unwrap().is_none());
+    let error = store.stage("sf.secret", &Secret::from("newer")).await.unwrap_err();
+    assert!(error.class() == Class::Config && error.to_string().contains("X_SF_SECRET_NEXT"), "{error}");
+    assert!(chain.promote("sf.secret", &Secret::from("newer")).await.is_err());
+    for _ in 0..2 {
+        chain.promote("sf.secret", &Secret::from("new")).await.unwrap();
+        assert_eq!(store.get("sf.secret").await.unwrap().unwrap().expose(), "new");
+        assert!(store.next("sf.secret").await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn the_next_one_is_that_of_the_store_that_gives_the_current_one() {
+    let (_first, first) = folder(&[("both", b"first", 0o600)]);
+    let (second_folder, second) = folder(&[("both", b"second", 0o600), ("both.next", b"wrong", 0o600)]);
+    let chain = ChainSecrets::default().then(first.clone()).then(second);
+    assert!(chain.next("both").await.unwrap().is_none());
+    chain.stage("both", &Secret::from("right")).await.unwrap();
+    assert_eq!(chain.next("both").await.unwrap().unwrap().expose(), "right");
+    chain.promote("both", &Secret::from("right")).await.unwrap();
+    assert_eq!(first.get("both").await.unwrap().unwrap().expose(), "right");
+    assert_eq!(fs::read(second_folder.path().join("both")).unwrap(), b"second");
+    assert_eq!(chain.stage("none", &Secret::from("x")).await.unwrap_err().class(), Class::Config);
+}
+
+/// A secret shows nothing in whatever derives Debug around it.
+#[test]
+fn no_container_shows_what_is_in_it() {
+    #[derive(Debug)]
+    #[expect(dead_code, reason = "only shown")]
+    struct Holder {
+        one: Secret,
+        bytes: Secret<Vec<u8>>,
+        maybe: Option<Secret>,
+        many: Vec<(Secret, u8)>,
+        map: BTreeMap<String, Secret>,
+        result: Result<Secret, Secret>,
+        shared: std::sync::Arc<std::sync::Mutex<Secret>>,
+    }
+    let secret = || Secret::from("hunter2");
+    let holder = Holder {
+        one: secret(),
+        bytes: Secret::new(b"hunter2".to_vec()),
+        maybe: Some(secret()),
+        many: vec![(secret(), 1)],
+        map: [("a".to_owned(), secret())].into(),
+        result: Err(secret()),
+        shared: std::sync::Arc::new(std::sync::Mutex::new(secret())),
+    };
+    for text in [format!("{holder:?}"), format!("{holder:#?}")] {
+        assert!(text.contains("[secret]"));
+        // As bytes too: "hunter2" is 104, 117, ...
+        assert!(!text.contains("hunter2") && !text.contains("104"), "{text}");
     }
 }
 

@@ -10,3 +10,4 @@
 mod auth;
 mod http;
 mod support;
+mod vault;

@@ -82,6 +82,12 @@ impl FakeOrg {
         self.org.grants().expire_all();
     }
 
+    /// Gives the connected app another consumer secret, as an administrator does who rotates it: the old one
+    /// opens nothing any more, and sessions go on.
+    pub fn change_client_secret(&self, secret: impl Into<String>) {
+        self.org.grants().client_secret = Some(secret.into());
+    }
+
     /// Takes back all refresh tokens, as an administrator does who revokes the app.
     pub fn revoke_refresh_tokens(&self) {
         self.org.grants().revoke_refresh();

@@ -59,6 +59,8 @@ pub(super) struct Grants {
     codes: HashMap<String, Code>,
     rotate: bool,
     requests_per_token: Option<u32>,
+    /// The consumer secret, where it was changed.
+    pub(super) client_secret: Option<String>,
 }
 
 /// What an authorisation code is bound to.
@@ -89,6 +91,7 @@ impl Grants {
             codes: HashMap::new(),
             rotate,
             requests_per_token,
+            client_secret: None,
         }
     }
 

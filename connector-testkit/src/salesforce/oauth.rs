@@ -91,8 +91,9 @@ fn client(org: &Org, id: &str, secret: Option<&str>) -> Result<(), Refused> {
     if id != known.client_id {
         return Err(("invalid_client_id", "client identifier invalid"));
     }
+    let changed = org.grants().client_secret.clone();
     match secret {
-        Some(secret) if secret != known.client_secret => {
+        Some(secret) if secret != changed.as_ref().unwrap_or(&known.client_secret) => {
             Err(("invalid_client", "invalid client credentials"))
         }
         _ => Ok(()),

@@ -6,6 +6,7 @@ mod code;
 mod flight;
 mod grants;
 mod oidc;
+mod rotating;
 mod rotation;
 mod static_credentials;
 mod strict;
