@@ -3,6 +3,7 @@
 //! `cargo bench -p connector-benches --bench stack`. Allocations: `benches/tests/it/allocations.rs`.
 
 #![allow(missing_docs, reason = "criterion's macros make a main function")]
+#![allow(clippy::unwrap_used, reason = "a bench that cannot run has nothing to go on with")]
 
 use connector_benches::{Bench, NoOp, With};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
