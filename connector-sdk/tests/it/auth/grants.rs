@@ -10,6 +10,7 @@ use super::{Bench, granted, key, refused};
 use crate::support::{
     clock::NOON,
     server::{Reply, json},
+    until,
 };
 
 #[tokio::test]
@@ -175,7 +176,7 @@ async fn a_base_url_that_is_none_is_refused() {
 
 #[tokio::test]
 async fn what_may_go_away_is_tried_again_and_what_a_person_must_change_is_not() {
-    // No wait between attempts: the clock stands still.
+    // No wait between attempts but the one after "too many".
     let mut settings = connector_sdk::resilience::Resilience::default();
     settings.base_delay = Duration::ZERO;
     let unavailable = || json("503 Service Unavailable", "");
@@ -187,7 +188,12 @@ async fn what_may_go_away_is_tried_again_and_what_a_person_must_change_is_not() 
     )
     .await;
     let source = RefreshToken::new(bench.endpoint(), "client", None, "r-1".into());
-    source.token(&bench.cx).await.unwrap();
+    let pause = async {
+        until(|| bench.clock.log.count("sleep 100ms") > 0).await;
+        bench.clock.advance(Duration::from_millis(100));
+    };
+    let (token, ()) = tokio::join!(source.token(&bench.cx), pause);
+    token.unwrap();
     assert_eq!(bench.forms().len(), 3);
 
     let bench =
