@@ -61,8 +61,8 @@ where
 
     fn call(&mut self, call: Call) -> Self::Future {
         stack::passes(stack::ATTEMPT);
-        call.attempting();
         let since = call.now();
+        call.attempting(since);
         AttemptFuture {
             since,
             timer: Timer::new(since.saturating_add(self.limit)),

@@ -11,7 +11,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use pin_project_lite::pin_project;
 use tower::{Layer, Service, ServiceExt};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::{Call, Outgoing, Request, Response, hosts::Hosts, spare::Spare, stack};
 use crate::{
@@ -77,9 +77,14 @@ impl AuthLayer {
 impl Credential {
     /// Where a request goes, with the token on it.
     pub(super) fn address(&self, request: &Request) -> Result<Outgoing> {
-        let Settings { tokens, base_url, hosts } = &*self.settings;
-        let base = self.token.as_ref().and_then(Token::base_url).or(base_url.as_ref());
-        let url = request.url(base)?;
+        let base_url = self.settings.base_url.as_ref();
+        let base = self.token.as_ref().and_then(Token::base_url).or(base_url);
+        self.sign(request, request.url(base)?)
+    }
+
+    /// The token on a request that goes there.
+    pub(super) fn sign(&self, request: &Request, url: Url) -> Result<Outgoing> {
+        let Settings { tokens, hosts, .. } = &*self.settings;
         let anywhere = hosts.is_empty() && self.token.is_none();
         if !anywhere && !hosts.holds(&url) {
             let message = "the connection does not name this host: add it to `network.allow_hosts` if requests and \
@@ -92,6 +97,23 @@ impl Credential {
             source.apply(token, &mut outgoing.headers, &mut outgoing.url)?;
         }
         Ok(outgoing)
+    }
+
+    /// The URL without the parameters that hold the token, wherever they came from: a vendor that redirects
+    /// may repeat what it was asked.
+    pub(super) fn hide(&self, mut url: Url) -> Url {
+        let Some(token) = &self.token else { return url };
+        let holds = |pair: &&str| {
+            form_urlencoded::parse(pair.as_bytes())
+                .any(|(_, value)| value == token.secret().expose().as_str())
+        };
+        let query = url.query().unwrap_or_default();
+        if query.split('&').any(|pair| holds(&pair)) {
+            let others: Vec<_> = query.split('&').filter(|pair| !holds(pair)).collect();
+            let others = others.join("&");
+            url.set_query(Some(others.as_str()).filter(|others| !others.is_empty()));
+        }
+        url
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{self, Poll, ready},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
@@ -26,6 +27,7 @@ use crate::{
 /// |---|---|
 /// | well | a success |
 /// | Transient, not sent | a connect failure |
+/// | Transient, not sent, because who is there turned it away (HTTP/2 `REFUSED_STREAM`) | a failure |
 /// | Transient, answered or unknown (5xx, a reset, a timeout, a body that broke off) | a failure |
 /// | another way, answered (4xx, 429, the vendor's own errors) | an answer: the vendor is there |
 /// | not at all: dropped, refused by us, a mistake of the configuration | nothing |
@@ -68,9 +70,11 @@ where
 
     fn call(&mut self, call: Call) -> Self::Future {
         stack::passes(stack::BREAKER);
-        let way = match self.breaker.admit(call.now()) {
+        let since = call.now();
+        let way = match self.breaker.admit(since) {
             Ok(pass) => {
-                let admitted = Admitted { breaker: Arc::clone(&self.breaker), call, pass: Some(pass) };
+                let breaker = Arc::clone(&self.breaker);
+                let admitted = Admitted { breaker, call, since, pass: Some(pass) };
                 Way::Admitted { sent: self.inner.call(admitted.call.clone()), admitted }
             }
             Err(refused) => {
@@ -94,13 +98,15 @@ fn refusal(call: &Call, refused: Refused) -> Error {
 struct Admitted {
     breaker: Arc<Breaker>,
     call: Call,
+    since: Duration,
     pass: Option<Pass>,
 }
 
 impl Admitted {
     fn report(&mut self, result: &Result<Response>) {
         if let Some(pass) = self.pass.take() {
-            self.breaker.report(pass, outcome(result), self.call.now());
+            let outcome = outcome(result, &self.call);
+            self.breaker.report(pass, outcome, self.call.now_after(self.since));
         }
     }
 }
@@ -113,9 +119,10 @@ impl Drop for Admitted {
     }
 }
 
-fn outcome(result: &Result<Response>) -> Outcome {
+fn outcome(result: &Result<Response>, call: &Call) -> Outcome {
     let Err(error) = result else { return Outcome::Success };
     match (error.class(), error.delivery()) {
+        (Class::Transient, Delivery::NotSent) if call.is_turned_away() => Outcome::Failure,
         (Class::Transient, Delivery::NotSent) => Outcome::ConnectFailure,
         (Class::Transient, _) => Outcome::Failure,
         (_, Delivery::Answered) => Outcome::Answered,

@@ -35,6 +35,9 @@ struct Shared {
     /// The reading of the clock at which it has to be done; [`NEVER`]: it takes as long as it takes.
     ends_at: AtomicU64,
     attempts: AtomicU32,
+    /// The reading of the clock at which the last attempt began.
+    attempted_at: AtomicU64,
+    turned_away: AtomicBool,
     sending: AtomicBool,
     answering: AtomicBool,
     /// The worst delivery of the attempts that ended, as a number.
@@ -86,6 +89,8 @@ impl Call {
             now: AtomicU64::new(NEVER),
             ends_at: AtomicU64::new(NEVER),
             attempts: AtomicU32::new(0),
+            attempted_at: AtomicU64::new(0),
+            turned_away: AtomicBool::new(false),
             sending: AtomicBool::new(true),
             answering: AtomicBool::new(false),
             settled: AtomicU8::new(0),
@@ -163,6 +168,26 @@ impl Call {
         }
     }
 
+    /// The same for another URL of the same origin, to which the vendor redirects.
+    ///
+    /// # Errors
+    /// As [`outgoing`](Self::outgoing).
+    pub fn outgoing_to(&self, url: Url) -> Result<Outgoing> {
+        match &self.credential {
+            Some(credential) => credential.sign(self.request(), url),
+            None => Ok(Outgoing::new(url)),
+        }
+    }
+
+    /// The URL as others may see it: without a credential that is in its query.
+    #[must_use]
+    pub fn without_credential(&self, url: Url) -> Url {
+        match &self.credential {
+            Some(credential) => credential.hide(url),
+            None => url,
+        }
+    }
+
     pub(super) fn with_credential(mut self, credential: Credential) -> Self {
         self.credential = Some(credential);
         self
@@ -174,10 +199,26 @@ impl Call {
         self.shared.attempts.load(Relaxed)
     }
 
-    /// An attempt begins.
-    pub(super) fn attempting(&self) {
+    /// An attempt begins at this reading of the clock.
+    pub(super) fn attempting(&self, now: Duration) {
         self.shared.attempts.store(self.attempts().saturating_add(1), Relaxed);
+        self.shared.attempted_at.store(nanos(now), Relaxed);
         self.shared.answering.store(false, Relaxed);
+        self.shared.turned_away.store(false, Relaxed);
+    }
+
+    /// The reading of the monotonic clock at which the last attempt began.
+    pub(super) fn attempted_at(&self) -> Duration {
+        Duration::from_nanos(self.shared.attempted_at.load(Relaxed))
+    }
+
+    /// The vendor is there and did not take the attempt: what was not sent is no connect failure.
+    pub fn turned_away(&self) {
+        self.shared.turned_away.store(true, Relaxed);
+    }
+
+    pub(super) fn is_turned_away(&self) -> bool {
+        self.shared.turned_away.load(Relaxed)
     }
 
     /// The answer has begun: from here on the body's limits apply, not the attempt's.

@@ -20,7 +20,7 @@ use crate::{Class, Delivery, Error, Result, resilience::Aimd};
 
 /// Lets through as many attempts at once as [`Aimd`] allows; the others wait in line, in their future.
 ///
-/// A 429, a timeout and rising latency lower the limit, successes raise it. An attempt that is dropped
+/// A 429, a timeout, an HTTP/2 stream that is refused and rising latency lower the limit, successes raise it. An attempt that is dropped
 /// gives its place to the next and says nothing about the vendor.
 #[derive(Debug, Clone)]
 pub struct ConcurrencyLayer(Arc<Gate>);
@@ -168,6 +168,8 @@ struct Permit {
     gate: Arc<Gate>,
     call: Call,
     since: Duration,
+    /// How many attempts had been made before it.
+    attempts: u32,
     lesson: Lesson,
 }
 
@@ -181,15 +183,23 @@ enum Lesson {
 
 impl Permit {
     fn new(gate: &Arc<Gate>, call: Call) -> Self {
-        Self { gate: Arc::clone(gate), since: call.now(), call, lesson: Lesson::Nothing }
+        let (since, attempts) = (call.now(), call.attempts());
+        Self { gate: Arc::clone(gate), call, since, attempts, lesson: Lesson::Nothing }
     }
 
     fn learn(&mut self, result: &Result<Response>) {
+        // What was waited for in between, a token or a place in the quota, is not the vendor's latency.
+        if self.call.attempts() > self.attempts {
+            self.since = self.call.attempted_at().max(self.since);
+        }
         let now = self.call.now_after(self.since);
         self.lesson = match result {
             Ok(_) => Lesson::Success { latency: now.saturating_sub(self.since), now },
             Err(error) => match (error.class(), error.delivery()) {
                 (Class::RateLimited, Delivery::Answered) | (Class::Transient, Delivery::Unknown) => {
+                    Lesson::Overload { now }
+                }
+                (Class::Transient, Delivery::NotSent) if self.call.is_turned_away() => {
                     Lesson::Overload { now }
                 }
                 _ => Lesson::Nothing,

@@ -54,7 +54,7 @@ pub trait Faults: Send + Sync + Debug {
 /// | 408, 425, 500, 502, 503, 504, other 5xx | Transient | it may work in a moment |
 /// | 429 | RateLimited | |
 /// | 501, 505 | Permanent | the vendor will not learn it in a moment |
-/// | other 3xx | Permanent | redirects are not followed: credentials would go along |
+/// | other 3xx | Permanent | a redirect that is not followed: to another origin, say, which credentials must not reach |
 /// | other 4xx | Permanent | the same request will fail again |
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StatusFaults;

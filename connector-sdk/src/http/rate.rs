@@ -29,6 +29,11 @@ const LONGEST_HELD: Duration = Duration::from_secs(1);
 /// A 429 that does not say for how long pauses its key for this.
 const UNSTATED_PAUSE: Duration = Duration::from_millis(100);
 
+/// However long a vendor asks to be left alone, and whatever its headers say: after so much time one request
+/// asks again. The wait that was told stands in the error. Vendors have asked for days by mistake, and a
+/// process that lives for months must not obey until it is started anew.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+
 /// How a vendor counts requests.
 ///
 /// ```
@@ -86,7 +91,8 @@ impl Quotas for OneQuota {
 /// Lets an attempt through when its quota has room, and makes it wait otherwise.
 ///
 /// Waits up to a second are waited here; for a longer one the attempt fails as RateLimited, not sent,
-/// with the wait, and retry comes back then. A 429 pauses its quota for all who draw on it.
+/// with the wait, and retry comes back then. A 429 pauses its quota for all who draw on it, for 15 minutes at
+/// most; after that one of them asks again.
 #[derive(Debug, Clone)]
 pub struct RateLayer(Arc<Settings>);
 
@@ -119,20 +125,21 @@ impl Settings {
     }
 
     /// Remembers what an answer says about the quota.
-    fn learn(&self, key: &QuotaKey, call: &Call, result: &Result<Response>) {
+    fn learn(&self, key: &QuotaKey, call: &Call, since: Duration, result: &Result<Response>) {
         let cx = call.context();
         match result {
             Ok(response) => {
                 if let Some(Told { remaining, resets_in }) = self.quotas.allowance(response) {
-                    let now = call.now();
-                    self.limiter.tighten(key, remaining, now.saturating_add(resets_in), now);
+                    let now = call.now_after(since);
+                    let resets_at = now.saturating_add(resets_in.min(LONGEST_PAUSE));
+                    self.limiter.tighten(key, remaining, resets_at, now);
                 }
             }
             Err(error) if error.class() == Class::RateLimited && error.delivery() == Delivery::Answered => {
                 let until = || error.resume_at().map(|at| at.saturating_since(cx.clock().now()));
                 let wait = error.retry_after().or_else(until).unwrap_or(UNSTATED_PAUSE);
-                let now = call.now();
-                self.limiter.pause(key, now.saturating_add(wait), now);
+                let now = call.now_after(since);
+                self.limiter.pause(key, now.saturating_add(wait.min(LONGEST_PAUSE)), now);
             }
             Err(_) => {}
         }
@@ -179,10 +186,11 @@ where
         stack::passes(stack::RATE);
         let settings = &self.layer.0;
         let key = settings.quotas.key(call.request());
-        let way = match settings.admit(&key, call.request(), call.now()) {
+        let since = call.now();
+        let way = match settings.admit(&key, call.request(), since) {
             Ok(()) => {
                 let sent = self.inner.call(call.clone());
-                Way::Admitted { sent, call, key, settings: Arc::clone(settings) }
+                Way::Admitted { sent, call, since, key, settings: Arc::clone(settings) }
             }
             Err(wait) if wait <= LONGEST_HELD => {
                 let held = held(self.inner.take(), Arc::clone(settings), call, key, wait);
@@ -216,8 +224,9 @@ where
         }
     }
     call.passing_on();
+    let since = call.now();
     let result = service.call(call.clone()).await;
-    settings.learn(&key, &call, &result);
+    settings.learn(&key, &call, since, &result);
     result
 }
 
@@ -233,7 +242,7 @@ pin_project! {
     #[project = WayOf]
     enum Way<F> {
         /// There was room: most of them, and without an allocation.
-        Admitted { #[pin] sent: F, call: Call, key: QuotaKey, settings: Arc<Settings> },
+        Admitted { #[pin] sent: F, call: Call, since: Duration, key: QuotaKey, settings: Arc<Settings> },
         Held { future: BoxFuture<'static, Result<Response>> },
         Refused { error: Option<Error> },
     }
@@ -244,9 +253,9 @@ impl<F: Future<Output = Result<Response>>> Future for RateFuture<F> {
 
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         match self.project().way.project() {
-            WayOf::Admitted { sent, call, key, settings } => {
+            WayOf::Admitted { sent, call, since, key, settings } => {
                 let result = ready!(sent.poll(task));
-                settings.learn(key, call, &result);
+                settings.learn(key, call, *since, &result);
                 Poll::Ready(result)
             }
             WayOf::Held { future } => future.as_mut().poll(task),

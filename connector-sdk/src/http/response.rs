@@ -19,7 +19,7 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The whole body, decompressed.
     pub body: Bytes,
-    /// Where the request went.
+    /// Where the request went, after redirects; a credential in its query is left out.
     pub url: Url,
     /// When the body was complete, by our clock.
     pub received_at: Timestamp,

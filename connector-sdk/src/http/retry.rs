@@ -209,6 +209,9 @@ impl RetryLayer {
     /// What the caller gets to see of the last failure.
     fn give_up(&self, call: &Call, error: Error, reason: Reason) -> Error {
         let attempts = call.attempts();
+        // An earlier attempt may have had an effect that the last one had not.
+        let worst = if call.request().is_safe() { error.delivery() } else { call.delivery() };
+        let error = error.with_delivery(worst);
         let error = match reason {
             Reason::Final => return error,
             Reason::Ambiguous => {
@@ -242,11 +245,6 @@ impl RetryLayer {
             Reason::Budget => error.with_context("retry_budget", "spent"),
         };
         call.counters().given_up.increment();
-        // An earlier attempt may have had an effect that the last one had not.
-        let error = match call.delivery() {
-            Delivery::Unknown if !call.request().is_safe() => error.with_delivery(Delivery::Unknown),
-            _ => error,
-        };
         error.with_context("attempts", attempts).into_exhausted()
     }
 }

@@ -36,8 +36,10 @@
 //! 5. *The place is given back* when the probe was dropped or cancelled ([`Breaker::release`]) or ended
 //!    without saying anything about the vendor ([`Outcome::Neutral`]). The next caller is the probe at once.
 //! 6. *The place falls back* when the probe has said nothing for
-//!    [`probe_timeout`](BreakerSettings::probe_timeout): it was leaked. The next caller is the probe. If the
-//!    old one reports before there is a next caller it is still heard; afterwards its pass is void.
+//!    [`probe_timeout`](BreakerSettings::probe_timeout): it was leaked, or is slow. The next caller is the
+//!    probe. The old one is still heard when it is answered, however late: a vendor that takes longer than the
+//!    timeout works all the same, and must not stay shut out because each probe is overtaken by the next. Its
+//!    failure is heard only while it is the latest.
 //!
 //! 5 and 6 are there because their absence is the usual defect: a half-open breaker whose probe got lost
 //! refuses for ever (resilience4j#903 and #935, opossum#276, OmniRoute#13836: 49,607 refused calls in six
@@ -79,7 +81,7 @@ pub struct BreakerSettings {
     pub open: Duration,
     /// The longest opening.
     pub max_open: Duration,
-    /// How long a probe may stay away before its place goes to another. Longer than an attempt may take.
+    /// How long a probe may stay away before its place goes to another. Best longer than an attempt may take.
     pub probe_timeout: Duration,
 }
 
@@ -277,8 +279,10 @@ enum Phase {
 struct Machine {
     settings: BreakerSettings,
     phase: Phase,
-    /// The number of the passes that are not void. Each opening and each probe takes a new one.
+    /// The number of the latest passes. Each opening and each probe takes a new one.
     generation: u64,
+    /// The number of the last opening: what was let pass before it is void.
+    opened: u64,
     window: Window,
     /// Connect failures in a row.
     run: u32,
@@ -292,6 +296,7 @@ impl Machine {
             settings,
             phase: Phase::Closed,
             generation: NOT_CLOSED + 1,
+            opened: NOT_CLOSED,
             window: Window::new(settings.window),
             run: 0,
             failed_probes: 0,
@@ -315,21 +320,22 @@ impl Machine {
     }
 
     fn report(&mut self, pass: &Pass, outcome: Outcome, now: Duration) {
-        if pass.generation != self.generation {
-            return;
-        }
-        match self.phase {
-            Phase::Closed => self.count(outcome, now),
-            Phase::Probing { .. } => match outcome {
-                Outcome::Success | Outcome::Answered => self.close(),
-                Outcome::Failure | Outcome::ConnectFailure => {
-                    self.failed_probes = self.failed_probes.saturating_add(1);
-                    self.open(now);
-                }
-                Outcome::Neutral => self.phase = Phase::Open { until: Duration::ZERO },
-            },
-            // The generation of an open breaker was never given out, but for a probe that gave its place back.
-            Phase::Open { .. } => {}
+        let is_latest = pass.generation == self.generation;
+        match (self.phase, outcome) {
+            (Phase::Closed, _) if is_latest => self.count(outcome, now),
+            // Void: of the time before the opening, or before the closing.
+            (Phase::Closed, _) => {}
+            _ if pass.generation <= self.opened => {}
+            (_, Outcome::Success | Outcome::Answered) => self.close(),
+            (Phase::Probing { .. }, Outcome::Failure | Outcome::ConnectFailure) if is_latest => {
+                self.failed_probes = self.failed_probes.saturating_add(1);
+                self.open(now);
+            }
+            (Phase::Probing { .. }, Outcome::Neutral) if is_latest => {
+                self.phase = Phase::Open { until: Duration::ZERO };
+            }
+            // A probe that was overtaken, or gave its place back, failed.
+            _ => {}
         }
     }
 
@@ -362,6 +368,7 @@ impl Machine {
         let BreakerSettings { open, max_open, .. } = self.settings;
         let doubled = open.saturating_mul(1 << self.failed_probes.min(31)).min(max_open.max(open));
         self.generation += 1;
+        self.opened = self.generation;
         self.phase = Phase::Open { until: now.saturating_add(doubled) };
     }
 

@@ -205,15 +205,8 @@ impl RateLimiter {
         self.with(key, nanos(now), |entry| entry.pause(nanos(until)));
     }
 
-    /// Ends a pause and forgets what the vendor's headers said: somebody knows better.
-    pub fn resume(&self, key: &QuotaKey) {
-        if let Some(entry) = self.lock().get_mut(key) {
-            entry.resume();
-        }
-    }
-
     /// The vendor said that `remaining` requests are left until `resets_at`. Never loosens what it said before
-    /// about the same time; answers overtake each other.
+    /// about the same window, because answers overtake each other; a window that has moved on begins afresh.
     pub fn tighten(&self, key: &QuotaKey, remaining: u64, resets_at: Duration, now: Duration) {
         if resets_at > now {
             self.with(key, nanos(now), |entry| entry.tighten(remaining, nanos(resets_at), nanos(now)));

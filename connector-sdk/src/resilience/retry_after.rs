@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use crate::Timestamp;
 
-/// Waits beyond this are as good as this; it keeps sums of times far from overflow.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// Waits beyond this are no waits: a time since 1970, or a mistake. No vendor counts by more than a month.
+const LONGEST: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// The wait that a `Retry-After` header asks for: seconds, or an HTTP date (RFC 9110, 10.2.3).
 ///
 /// A date counts from `answered_at`, which is the vendor's clock where it says it (the `Date` header):
-/// the two clocks may differ. Zero, negative, past and unreadable values ask for nothing, so that the
-/// caller's own backoff applies (a zero that is obeyed burns all attempts at once).
+/// the two clocks may differ. Zero, negative, past and unreadable values, and waits of more than 31 days, ask
+/// for nothing, so that the caller's own backoff applies (a zero that is obeyed burns all attempts at once;
+/// seconds since 1970 that are obeyed are a wait of half a century).
 ///
 /// ```
 /// use connector_sdk::{Timestamp, resilience::retry_after};
@@ -26,12 +27,11 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 pub fn parse(value: &str, answered_at: Timestamp) -> Option<Duration> {
     let value = value.trim_matches([' ', '\t']);
     let wait = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Digits that are too many for a number still are a number: a long one.
-        value.parse().map_or(LONGEST, Duration::from_secs)
+        Duration::from_secs(value.parse().ok()?)
     } else {
         Timestamp::from(httpdate::parse_http_date(value).ok()?).saturating_since(answered_at)
     };
-    (wait > Duration::ZERO).then_some(wait.min(LONGEST))
+    (wait > Duration::ZERO && wait <= LONGEST).then_some(wait)
 }
 
 #[cfg(test)]
@@ -49,8 +49,11 @@ mod tests {
             (" 120\t", seconds(120)),
             ("007", seconds(7)),
             ("86400", seconds(86_400)),
-            ("99999999999999999999999999", Some(LONGEST)),
-            ("18446744073709551615", Some(LONGEST)),
+            ("2678400", Some(LONGEST)),
+            ("2678401", None),
+            ("1769860920", None),
+            ("99999999999999999999999999", None),
+            ("18446744073709551615", None),
             ("0", None),
             ("000", None),
             ("-1", None),
@@ -70,7 +73,7 @@ mod tests {
             ("Sat, 31 Jan 2026 12:00:00 GMT", None),
             ("Sat, 31 Jan 2026 11:59:59 GMT", None),
             ("Thu, 01 Jan 1970 00:00:00 GMT", None),
-            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(LONGEST)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", None),
             ("Sat, 32 Jan 2026 12:00:30 GMT", None),
             ("Sat, 31 Jan 2026 12:00:30", None),
         ];

@@ -25,6 +25,7 @@ pub(super) fn before_the_answer(error: reqwest::Error, call: &Call, url: &Url) -
     } else if let Some(reason) = cause(&error).and_then(refused_late) {
         Error::config(operation, reason)
     } else if cause(&error).is_some_and(was_not_processed) {
+        call.turned_away();
         Error::transient(operation, "the request has not been processed, the server says")
     } else {
         Error::transient(operation, "the connection ended before the answer began")

@@ -113,6 +113,7 @@ impl Transport {
             let url = trail.hop.url.clone();
             let reader = body::Reader { call, url: &url, limits: self.limits };
             let body = reader.read(body, &head).await?;
+            let url = call.without_credential(url);
             return Ok(Response::new(head.status, head.headers, body, url, call.context().clock().now()));
         }
     }

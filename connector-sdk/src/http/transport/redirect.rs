@@ -15,7 +15,7 @@
 //!
 //! Headers go along by a list of those that are safe and make sense at another address. Others go along
 //! when the request names them ([`Request::redirect_header`](crate::http::Request::redirect_header)).
-//! The auth layer's credential goes along, because the origin is the same.
+//! The auth layer's credential is put on anew, header or parameter, because the origin is the same.
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use bytes::Bytes;
@@ -68,6 +68,7 @@ impl<'a> Trail<'a> {
     pub(super) fn follow(&mut self, status: StatusCode, headers: &HeaderMap) -> Result<bool> {
         let Some(method) = method_after(status, &self.hop.method) else { return Ok(false) };
         let Some(url) = target(&self.hop.url, headers) else { return Ok(false) };
+        let Outgoing { url, headers: credential } = self.call.outgoing_to(url)?;
         self.gone.push((self.hop.method.clone(), self.hop.url.clone()));
         let refused = |message: &str| {
             let error = Error::permanent(self.call.request().operation(), message);
@@ -84,6 +85,7 @@ impl<'a> Trail<'a> {
             self.hop.body = Bytes::new();
             self.written |= !self.hop.method.is_safe();
         }
+        self.credential = credential;
         self.hop.headers = self.headers(kept);
         self.hop.method = method;
         self.hop.url = url;

@@ -8,7 +8,7 @@ use super::{Quota, QuotaKey, RateState, nanos};
 const RESTART: Quota = Quota { requests: 20, period: Duration::from_secs(1), burst: 1 };
 const RESTART_FOR: u64 = 1_000_000_000;
 
-/// Resets this near to each other are of one window: vendors round to seconds.
+/// Resets this near to each other are of one window, unless it is short: vendors round to seconds.
 const SAME_WINDOW: u64 = 2_000_000_000;
 
 /// So many requests until then.
@@ -16,6 +16,22 @@ const SAME_WINDOW: u64 = 2_000_000_000;
 struct Allowance {
     remaining: u64,
     resets_at: u64,
+    /// The reset as it was told first: what is far from it is another window.
+    first_told: u64,
+    /// How far ahead the reset was at most.
+    ahead: u64,
+}
+
+impl Allowance {
+    /// Whether what is told is of this very window.
+    fn is_of(&self, told: &Self) -> bool {
+        self.first_told.abs_diff(told.resets_at) <= SAME_WINDOW.min(self.ahead / 2)
+    }
+
+    /// Whether it is this count in a window that slides along: always so far ahead, and not yet over.
+    fn slides_to(&self, told: &Self) -> bool {
+        told.resets_at > self.resets_at && self.ahead.abs_diff(told.ahead) <= SAME_WINDOW
+    }
 }
 
 #[derive(Debug, Default)]
@@ -24,7 +40,7 @@ pub(super) struct Entry {
     arrival: u64,
     /// When the pause ends, or the last one ended, or an empty allowance was filled.
     reopens: Option<u64>,
-    /// A vendor may count by the second and by the day; of more than two the latest absorb each other.
+    /// A vendor may count by the second and by the day.
     allowances: [Option<Allowance>; 2],
     /// The first slot that no caller has been told to wait for.
     next_slot: u64,
@@ -72,38 +88,35 @@ impl Entry {
         self.reopens = self.reopens.max(Some(until));
     }
 
-    pub(super) fn resume(&mut self) {
-        self.reopens = None;
-        self.allowances = [None; 2];
-    }
-
     pub(super) fn tighten(&mut self, remaining: u64, resets_at: u64, now: u64) {
         self.forget(now);
-        let same =
-            |old: &Option<Allowance>| old.is_some_and(|old| old.resets_at.abs_diff(resets_at) <= SAME_WINDOW);
-        let [first, second] = &self.allowances;
-        let index = if same(first) {
-            0
-        } else if same(second) {
-            1
-        } else if first.is_none() {
-            0
-        } else if second.is_none() {
-            1
-        } else {
-            usize::from(second.map(|old| old.resets_at) > first.map(|old| old.resets_at))
+        let told =
+            Allowance { remaining, resets_at, first_told: resets_at, ahead: resets_at.saturating_sub(now) };
+        let find = |is_it: &dyn Fn(&Allowance) -> bool| {
+            self.allowances.iter().position(|old| old.as_ref().is_some_and(is_it))
         };
-        let old = self.allowances[index].unwrap_or(Allowance { remaining, resets_at });
-        self.allowances[index] = Some(Allowance {
-            remaining: old.remaining.min(remaining),
-            resets_at: old.resets_at.max(resets_at),
+        if let Some(index) = find(&|old| old.is_of(&told)) {
+            if let Some(old) = &mut self.allowances[index] {
+                old.remaining = old.remaining.min(remaining);
+                old.resets_at = old.resets_at.max(resets_at);
+                old.ahead = old.ahead.max(told.ahead);
+            }
+            return;
+        }
+        let index = find(&|old| old.slides_to(&told));
+        let index = index.or_else(|| self.allowances.iter().position(Option::is_none));
+        let index = index.unwrap_or_else(|| {
+            // Of more than two the one that ends sooner goes: it holds back for the shortest time.
+            let [first, second] = self.allowances.map(|old| old.map(|old| old.resets_at));
+            usize::from(second < first)
         });
+        self.allowances[index] = Some(told);
     }
 
     /// Forgets allowances that have been reset. Those who waited for an empty one start as after a pause.
     fn forget(&mut self, now: u64) {
         for slot in &mut self.allowances {
-            if let Some(Allowance { remaining, resets_at }) = *slot
+            if let Some(Allowance { remaining, resets_at, .. }) = *slot
                 && resets_at <= now
             {
                 *slot = None;

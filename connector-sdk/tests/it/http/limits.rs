@@ -4,15 +4,19 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use connector_sdk::{
     Class, Delivery,
-    http::{AuthLayer, Hosts, Quotas, Request, StackState, StatusFaults, stack},
+    http::{
+        AuthLayer, BreakerLayer, FaultsLayer, Hosts, OneQuota, Quotas, RateLayer, Request, StackState,
+        StatusFaults, stack,
+    },
     resilience::{BreakerState, Quota, QuotaKey, Resilience},
 };
 use futures_util::{future::join_all, poll};
+use tower::{Layer as _, Service as _, ServiceExt as _};
 
 use super::{Bench, get, post};
 use crate::support::{
     clock::NOON,
-    script::{Step, status, with_header},
+    script::{Script, Step, after, status, with_header},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -227,10 +231,82 @@ async fn a_quota_known_beforehand_paces_unless_pacing_is_off() {
 #[tokio::test]
 async fn a_pause_that_the_deadline_does_not_see_the_end_of_is_told_and_nothing_is_sent() {
     let bench = bench([with_header(429, "retry-after", "3600")], |_| {});
-    for sent in [1, 1] {
+    let resume_at = async || {
         let error = bench.send(post()).await.unwrap_err();
-        assert_eq!((error.class(), bench.sent()), (Class::RateLimited, sent));
-        let resume_at = error.resume_at().unwrap();
-        assert!(resume_at >= NOON + 3600 * SECOND && resume_at <= NOON + 3602 * SECOND, "{resume_at}");
+        assert_eq!((error.class(), bench.sent()), (Class::RateLimited, 1));
+        error.resume_at().unwrap()
+    };
+    assert_eq!(resume_at().await, NOON + 3600 * SECOND, "as the vendor says");
+    assert_eq!(resume_at().await, NOON + 900 * SECOND, "until somebody may ask again");
+}
+
+#[tokio::test]
+async fn case_57_a_pause_of_a_day_is_asked_about_after_a_quarter_of_an_hour() {
+    for told in [
+        with_header(429, "retry-after", "86400"),
+        Step::Answer(200, vec![("ratelimit", r#""day";r=0;t=86400"#.to_owned())]),
+    ] {
+        let bench = bench([told, status(200), status(200)], |_| {});
+        let _ = bench.send(get()).await;
+        assert!(bench.send(get()).await.is_err());
+        bench.clock.advance(900 * SECOND);
+        bench.send(get()).await.unwrap();
+        assert_eq!(bench.sent(), 2);
     }
+}
+
+#[tokio::test]
+async fn a_vendor_that_turns_attempts_away_is_there_and_is_asked_less_at_once() {
+    let bench = bench(vec![Step::TurnAway; 5], |settings| settings.concurrency.start = 8);
+    for _ in 0..5 {
+        assert_eq!(bench.send(get()).await.unwrap_err().delivery(), Delivery::NotSent);
+    }
+    let BreakerState::Closed { failures, connect_failures, .. } = bench.breaker() else { panic!("open") };
+    assert_eq!((failures, connect_failures), (5, 0));
+    assert!(bench.state.gate.state().limit < 8, "{:?}", bench.state.gate.state());
+}
+
+#[tokio::test]
+async fn what_we_wait_for_ourselves_is_not_the_vendors_latency() {
+    let steps = vec![after(SECOND / 100, status(200)); 40];
+    let mut bench = bench(steps, |_| {});
+    let mut settings = Resilience::default();
+    settings.concurrency.start = 8;
+    let quotas = Arc::new(TwoASecond(QuotaKey::new("desk")));
+    let auth = AuthLayer::new(Hosts::default());
+    bench.state = StackState::new(&settings, 1);
+    bench.stack =
+        stack::build(&settings, &bench.state, auth, quotas, Arc::new(StatusFaults), bench.script.clone());
+    // One alone, then always two at once, of which one is held back.
+    bench.send(get()).await.unwrap();
+    for _ in 0..19 {
+        let both = async { tokio::join!(bench.sending(get()), bench.sending(get())) };
+        let (first, second) = bench.clock.run(both).await;
+        assert!(first.is_ok() && second.is_ok());
+    }
+    assert!(bench.cx.clock().monotonic() > 15 * SECOND, "they were held back");
+    assert_eq!(bench.state.gate.state().limit, 8);
+}
+
+#[tokio::test]
+async fn breaker_and_rate_limit_alone_count_from_the_end_of_what_was_slow() {
+    let state = StackState::new(&Resilience::default(), 1);
+    let bench = bench([], |_| {});
+    let now = || bench.cx.clock().monotonic();
+    let slow = after(60 * SECOND, unreachable());
+    let script = Script::new(vec![slow; 5], bench.log.clone());
+    let mut alone = BreakerLayer::new(Arc::clone(&state.breaker)).layer(script);
+    for _ in 0..5 {
+        let call = bench.call(get());
+        bench.clock.run(async { alone.ready().await.unwrap().call(call).await }).await.unwrap_err();
+    }
+    assert_eq!(state.breaker.state(now()), BreakerState::Open { until_in: 30 * SECOND });
+
+    let slow = after(60 * SECOND, with_header(429, "retry-after", "5"));
+    let faults = FaultsLayer::new(Arc::new(StatusFaults)).layer(Script::new([slow], bench.log.clone()));
+    let quotas = Arc::new(OneQuota::new(QuotaKey::new("desk")));
+    let mut alone = RateLayer::new(Arc::clone(&state.limiter), quotas).layer(faults);
+    let call = bench.call(get());
+    bench.clock.run(async { alone.ready().await.unwrap().call(call).await }).await.unwrap_err();
+    assert_eq!(state.limiter.state(now())[0].paused_for, Some(5 * SECOND));
 }

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use connector_sdk::{
     Class, Context, Counters, Delivery, Network, Result,
-    auth::StaticToken,
+    auth::{ApiKey, StaticToken},
     http::{HttpClient, Method, Request, Response},
     resilience::Resilience,
 };
@@ -198,6 +198,21 @@ async fn the_credential_goes_along_and_other_headers_only_where_they_make_sense_
         same_method.iter().for_each(|(name, value)| expected(name, value, kept));
         left_behind.iter().for_each(|(name, value)| expected(name, value, false));
         assert!(!requests[1].to_ascii_lowercase().contains("referer"), "{}", requests[1]);
+    }
+}
+
+#[tokio::test]
+async fn a_credential_in_the_query_is_put_on_anew_and_is_in_no_url_that_is_handed_out() {
+    for location in ["/second?page=1", "/second?api_key=canary&page=1", "/second?page=1&k=canary"] {
+        let server = Server::start([moved(302, location), ok("[]")]).await;
+        let cx = context();
+        let source = ApiKey::query("api_key", "canary".into()).unwrap();
+        let client = HttpClient::builder(&cx).base_url(server.url.clone()).tokens(Arc::new(source));
+        let response = soon(client.build().unwrap().send(&cx, request("GET"))).await.unwrap();
+        assert_eq!(response.url, server.url.join("/second?page=1").unwrap());
+        let seen = seen(&server);
+        assert_eq!(seen[0], "GET /first?page=1&api_key=canary");
+        assert!(seen[1].ends_with("&api_key=canary") && seen[1].contains("page=1"), "{seen:?}");
     }
 }
 

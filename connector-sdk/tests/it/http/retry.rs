@@ -97,6 +97,30 @@ async fn the_delivery_of_a_write_is_the_worst_of_its_attempts() {
     assert_eq!((error.class(), error.delivery()), (Class::Transient, Delivery::Unknown));
 }
 
+/// A refusal of the second attempt, at whatever stage, takes nothing back of what the first may have done.
+#[tokio::test]
+async fn the_delivery_of_a_write_is_the_worst_of_its_attempts_whatever_ends_it() {
+    let refused = |class| Step::Fail(class, Delivery::NotSent);
+    for (second, class) in [
+        (refused(Class::Auth), Class::Auth),
+        (refused(Class::Config), Class::Config),
+        (refused(Class::Permanent), Class::Permanent),
+        (status(404), Class::Permanent),
+        (with_header(503, "retry-after", "86400"), Class::RateLimited),
+    ] {
+        let bench = Bench::new([lost(), second.clone()]);
+        let error = bench.send(post().with_idempotency_key("k-1")).await.unwrap_err();
+        assert_eq!((error.class(), error.delivery()), (class, Delivery::Unknown), "{second:?}");
+        assert_eq!(bench.sent(), 2);
+    }
+    // What reads has done nothing, and an answer outweighs what was not sent.
+    let bench = Bench::new([lost(), refused(Class::Config)]);
+    assert_eq!(bench.send(get()).await.unwrap_err().delivery(), Delivery::NotSent);
+    let bench = Bench::new([status(503), refused(Class::Config)]);
+    let error = bench.send(post().with_idempotency_key("k-1")).await.unwrap_err();
+    assert_eq!(error.delivery(), Delivery::Answered);
+}
+
 #[tokio::test]
 async fn case_56_a_wait_the_vendor_asks_for_is_kept_to_the_second_and_costs_no_attempt() {
     for answer in [429, 503, 500, 408] {

@@ -5,6 +5,7 @@ use std::{
     future::pending,
     sync::{Arc, Mutex},
     task::{self, Poll},
+    time::Duration,
 };
 
 use connector_sdk::{
@@ -20,7 +21,16 @@ use super::Log;
 pub(crate) enum Step {
     Answer(u16, Vec<(&'static str, String)>),
     Fail(Class, Delivery),
+    /// The vendor is there and does not take it.
+    TurnAway,
     Hang,
+    /// By the clock of the call.
+    After(Duration, Box<Step>),
+}
+
+/// The step, so much later.
+pub(crate) fn after(wait: Duration, step: Step) -> Step {
+    Step::After(wait, Box::new(step))
 }
 
 pub(crate) fn status(status: u16) -> Step {
@@ -81,8 +91,19 @@ impl Service<Call> for Script {
         self.log.push(format!("sent to {} by {token}", url.host_str().unwrap()));
         let step = self.steps.lock().unwrap().pop_front().expect("one request more than the script foresees");
         Box::pin(async move {
+            let step = match step {
+                Step::After(wait, step) => {
+                    call.context().clock().sleep(wait).await;
+                    *step
+                }
+                step => step,
+            };
             match step {
-                Step::Hang => pending().await,
+                Step::Hang | Step::After(..) => pending().await,
+                Step::TurnAway => {
+                    call.turned_away();
+                    Err(Error::transient(call.request().operation(), "as the script says"))
+                }
                 Step::Fail(class, delivery) => {
                     Err(Error::new(class, call.request().operation(), "as the script says")
                         .with_delivery(delivery))
