@@ -39,12 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         println!("{:?}: {error}", error.class());
     }
 
-    let counted = client.counters();
-    println!(
-        "operations {:?}, requests {:?}, retries {:?}",
-        counted.operations, counted.requests, counted.retries
-    );
-    println!("{}", serde_json::to_string_pretty(&client.health(&cx))?);
+    println!("{:#?}\n{:#?}", client.counters(), client.health(&cx));
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use connector_sdk::{
     Class, Context, Delivery, Error, Result,
-    http::{HttpClient, Request, Response},
+    http::{HttpClient, Request, Response, StackHealth},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -73,6 +73,10 @@ impl Api {
 
     pub(crate) fn quota(&self) -> &Quota {
         &self.quota
+    }
+
+    pub(crate) fn stack_health(&self, cx: &Context) -> StackHealth {
+        self.client.health(cx)
     }
 
     /// The right to hold a cursor open; given back when dropped.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use connector_sdk::{
     Authenticate, Catalog, Class, Connector, Context, Discover, Error, Identity, Message, Plan, Read,
     ReadRequest, Result, StreamId, StreamSelection, StreamSpec, StreamState, contract::CostEstimate,
+    http::StackHealth,
 };
 use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 
@@ -143,6 +144,10 @@ impl Read for Salesforce {
 
 #[async_trait]
 impl Connector for Salesforce {
+    fn stack_health(&self, cx: &Context) -> Option<StackHealth> {
+        Some(self.api.stack_health(cx))
+    }
+
     async fn estimate_cost(&self, cx: &Context, stream: &StreamSelection) -> Result<CostEstimate> {
         let records = survey::count(&self.api, cx, stream).await?;
         let requests = records.div_ceil(u64::from(self.api.settings().page_size)).max(1);

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{ActionOutcome, ActionRequest, ActionSpec, Authenticate, Discover, Read};
-use crate::{Context, Error, Result, StreamSelection};
+use crate::{Context, Error, Result, StreamSelection, http::StackHealth};
 
 /// What a host holds: something that authenticates, discovers and reads.
 ///
@@ -44,6 +44,15 @@ pub trait Connector: Authenticate + Discover + Read {
             }
             Err(error) => Health { status: HealthStatus::Fail, message: error.to_string() },
         })
+    }
+
+    /// How its requests fare: the breaker, the quotas, the concurrency, what may still be tried again. Asks
+    /// nobody, so that a health page may show it every second. The default: it has no HTTP stack.
+    ///
+    /// A connector answers what [`HttpClient::health`](crate::http::HttpClient::health) says.
+    fn stack_health(&self, cx: &Context) -> Option<StackHealth> {
+        let _ = cx;
+        None
     }
 
     /// What reading the stream will cost, before it is read. The default does not know.

@@ -207,6 +207,8 @@ fn a_wait_longer_than_a_run_ends_it_with_the_time_to_come_back() {
         assert_eq!(outcome.error().class(), Class::RateLimited);
         assert!(outcome.error().resume_at().is_some());
         assert_eq!(host.bronze.len(), 200, "what was covered is kept");
+        let health = host.connector.stack_health(&host.cx).unwrap();
+        assert!(health.quotas[0].paused_for.is_some_and(|rest| rest > MINUTE), "{health:?}");
         // Who asks before that time gets the same answer, and the vendor is left alone.
         let asked = org.requests().len();
         let outcome = host.run().await;
