@@ -290,7 +290,7 @@ impl<'c> AsyncHttpClient<'c> for Wire {
             // Both are made of text by the oauth2 crate.
             ours = ours.header(name.as_str(), value.to_str().unwrap_or_default());
         }
-        Box::pin(async move { Ok(HttpResponse::new(self.send(ours).await?.body.into())) })
+        Box::pin(async move { Ok(HttpResponse::new(self.send(ours).await?.into_parts().body.into())) })
     }
 }
 

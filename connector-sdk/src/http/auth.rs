@@ -70,7 +70,8 @@ impl AuthLayer {
 
     /// The call of an attempt, with this token.
     fn with(&self, call: &Call, token: Option<Token>) -> Call {
-        call.clone().with_credential(Credential { settings: Arc::clone(&self.0), token })
+        call.set_credential(Credential { settings: Arc::clone(&self.0), token });
+        call.clone()
     }
 }
 

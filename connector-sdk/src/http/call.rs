@@ -6,7 +6,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -20,10 +20,7 @@ use crate::{Context, Delivery, Result};
 
 /// One operation on its way through the stack. A clone is the same operation: retries share it.
 #[derive(Debug, Clone)]
-pub struct Call {
-    shared: Arc<Shared>,
-    credential: Option<Credential>,
-}
+pub struct Call(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -42,6 +39,8 @@ struct Shared {
     answering: AtomicBool,
     /// The worst delivery of the attempts that ended, as a number.
     settled: AtomicU8,
+    /// What the attempt under way may use. In here, because a clone of the call is made by each layer.
+    credential: Mutex<Option<Credential>>,
 }
 
 /// No reading of a clock.
@@ -94,32 +93,33 @@ impl Call {
             sending: AtomicBool::new(true),
             answering: AtomicBool::new(false),
             settled: AtomicU8::new(0),
+            credential: Mutex::default(),
         };
-        Self { shared: Arc::new(shared), credential: None }
+        Self(Arc::new(shared))
     }
 
     /// Whose call it is.
     #[must_use]
     pub fn context(&self) -> &Context {
-        &self.shared.cx
+        &self.0.cx
     }
 
     /// What is asked.
     pub fn request(&self) -> &Request {
-        &self.shared.request
+        &self.0.request
     }
 
     /// Where layers count what they do.
     #[must_use]
     pub fn counters(&self) -> &StackCounters {
-        &self.shared.counters
+        &self.0.counters
     }
 
     /// The monotonic clock as the layers last read it. A layer that has waited reads it
     /// [anew](Self::tick); all others share the reading, because each costs as much as a layer.
     #[must_use]
     pub fn now(&self) -> Duration {
-        match self.shared.now.load(Relaxed) {
+        match self.0.now.load(Relaxed) {
             NEVER => self.tick(),
             nanos => Duration::from_nanos(nanos),
         }
@@ -128,7 +128,7 @@ impl Call {
     /// Reads the monotonic clock.
     pub fn tick(&self) -> Duration {
         let now = self.context().clock().monotonic();
-        self.shared.now.store(nanos(now), Relaxed);
+        self.0.now.store(nanos(now), Relaxed);
         now
     }
 
@@ -140,7 +140,7 @@ impl Call {
     /// The reading of the monotonic clock at which the operation has to be done; set by the deadline.
     #[must_use]
     pub fn ends_at(&self) -> Option<Duration> {
-        let end = self.shared.ends_at.load(Relaxed);
+        let end = self.0.ends_at.load(Relaxed);
         (end != NEVER).then(|| Duration::from_nanos(end))
     }
 
@@ -152,7 +152,7 @@ impl Call {
 
     /// Has to be done then, or earlier if it had to.
     pub(super) fn end_at(&self, end: Duration) {
-        self.shared.ends_at.store(self.shared.ends_at.load(Relaxed).min(nanos(end)), Relaxed);
+        self.0.ends_at.store(self.0.ends_at.load(Relaxed).min(nanos(end)), Relaxed);
     }
 
     /// Where this attempt goes, with its credential: what a transport sends. The only way to the
@@ -162,7 +162,7 @@ impl Call {
     /// Config when the request cannot be sent as it is, has no base, or goes to a host that the
     /// connection does not name.
     pub fn outgoing(&self) -> Result<Outgoing> {
-        match &self.credential {
+        match &*self.credential() {
             Some(credential) => credential.address(self.request()),
             None => Ok(Outgoing::new(self.request().url(None)?)),
         }
@@ -173,7 +173,7 @@ impl Call {
     /// # Errors
     /// As [`outgoing`](Self::outgoing).
     pub fn outgoing_to(&self, url: Url) -> Result<Outgoing> {
-        match &self.credential {
+        match &*self.credential() {
             Some(credential) => credential.sign(self.request(), url),
             None => Ok(Outgoing::new(url)),
         }
@@ -182,64 +182,68 @@ impl Call {
     /// The URL as others may see it: without a credential that is in its query.
     #[must_use]
     pub fn without_credential(&self, url: Url) -> Url {
-        match &self.credential {
+        match &*self.credential() {
             Some(credential) => credential.hide(url),
             None => url,
         }
     }
 
-    pub(super) fn with_credential(mut self, credential: Credential) -> Self {
-        self.credential = Some(credential);
-        self
+    /// Gives it to the attempt that begins; there is one at a time.
+    pub(super) fn set_credential(&self, credential: Credential) {
+        *self.credential() = Some(credential);
+    }
+
+    fn credential(&self) -> MutexGuard<'_, Option<Credential>> {
+        self.0.credential.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often it has been tried.
     #[must_use]
     pub fn attempts(&self) -> u32 {
-        self.shared.attempts.load(Relaxed)
+        self.0.attempts.load(Relaxed)
     }
 
     /// An attempt begins at this reading of the clock.
     pub(super) fn attempting(&self, now: Duration) {
-        self.shared.attempts.store(self.attempts().saturating_add(1), Relaxed);
-        self.shared.attempted_at.store(nanos(now), Relaxed);
-        self.shared.answering.store(false, Relaxed);
-        self.shared.turned_away.store(false, Relaxed);
+        self.0.attempts.store(self.attempts().saturating_add(1), Relaxed);
+        self.0.attempted_at.store(nanos(now), Relaxed);
+        self.0.answering.store(false, Relaxed);
+        self.0.turned_away.store(false, Relaxed);
     }
 
     /// The reading of the monotonic clock at which the last attempt began.
     pub(super) fn attempted_at(&self) -> Duration {
-        Duration::from_nanos(self.shared.attempted_at.load(Relaxed))
+        Duration::from_nanos(self.0.attempted_at.load(Relaxed))
     }
 
     /// The vendor is there and did not take the attempt: what was not sent is no connect failure.
     pub fn turned_away(&self) {
-        self.shared.turned_away.store(true, Relaxed);
+        self.0.turned_away.store(true, Relaxed);
     }
 
     pub(super) fn is_turned_away(&self) -> bool {
-        self.shared.turned_away.load(Relaxed)
+        self.0.turned_away.load(Relaxed)
     }
 
     /// The answer has begun: from here on the body's limits apply, not the attempt's.
     pub(super) fn answering(&self) {
-        self.shared.answering.store(true, Relaxed);
+        self.0.answering.store(true, Relaxed);
     }
 
     pub(super) fn is_answering(&self) -> bool {
-        self.shared.answering.load(Relaxed)
+        self.0.answering.load(Relaxed)
     }
 
     /// The layer that says so holds the operation back: it waits, or fetches a token. Nothing is on
     /// the wire until it [passes on](Self::passing_on).
     pub fn holding(&self) {
-        self.shared.sending.store(false, Relaxed);
+        self.0.sending.store(false, Relaxed);
     }
 
     /// The layers below have it, and may have sent it. So it is taken to be from the start, that a
     /// layer used alone never claims that a write was not sent.
     pub fn passing_on(&self) {
-        self.shared.sending.store(true, Relaxed);
+        self.0.sending.store(true, Relaxed);
     }
 
     /// An attempt has ended, with this effect.
@@ -249,15 +253,15 @@ impl Call {
             Delivery::Answered => 1,
             Delivery::Unknown => 2,
         };
-        self.shared.settled.fetch_max(number, Relaxed);
+        self.0.settled.fetch_max(number, Relaxed);
         self.holding();
     }
 
     /// The worst that may be true of all attempts so far: has the vendor acted on one?
     #[must_use]
     pub fn delivery(&self) -> Delivery {
-        match self.shared.settled.load(Relaxed) {
-            _ if self.shared.sending.load(Relaxed) => Delivery::Unknown,
+        match self.0.settled.load(Relaxed) {
+            _ if self.0.sending.load(Relaxed) => Delivery::Unknown,
             0 => Delivery::NotSent,
             1 => Delivery::Answered,
             _ => Delivery::Unknown,

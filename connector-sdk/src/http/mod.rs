@@ -63,7 +63,7 @@ pub use hosts::Hosts;
 pub use operation::{OperationFuture, OperationLayer, OperationService};
 pub use rate::{OneQuota, Quotas, RateFuture, RateLayer, RateService};
 pub use request::{Request, Target};
-pub use response::Response;
+pub use response::{Response, ResponseParts};
 pub use retry::{RetryFuture, RetryLayer, RetryService};
 pub use state::{StackHealth, StackState};
 pub use transport::{Resolve, Transport};

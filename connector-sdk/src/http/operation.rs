@@ -56,7 +56,11 @@ where
         stack::passes(stack::OPERATION);
         call.tick();
         call.counters().operations.increment();
-        let inner = span.in_scope(|| self.inner.call(call.clone()));
+        // Where nobody listens, entering costs as much as a layer.
+        let inner = match span.is_disabled() {
+            true => self.inner.call(call.clone()),
+            false => span.in_scope(|| self.inner.call(call.clone())),
+        };
         OperationFuture { call, span, inner }
     }
 }
@@ -77,8 +81,14 @@ impl<F: Future<Output = Result<Response>>> Future for OperationFuture<F> {
 
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if this.span.is_disabled() {
+            let result = ready!(this.inner.poll(task));
+            this.call.counters().failed.add(u64::from(result.is_err()));
+            return Poll::Ready(result);
+        }
         let _entered = this.span.enter();
         let result = ready!(this.inner.poll(task));
+        this.call.counters().failed.add(u64::from(result.is_err()));
         this.span.record("http.request.resend_count", this.call.attempts().saturating_sub(1));
         match &result {
             Ok(response) => {
@@ -86,11 +96,8 @@ impl<F: Future<Output = Result<Response>>> Future for OperationFuture<F> {
                 this.span.record("server.address", response.url.host_str());
             }
             Err(error) => {
-                this.call.counters().failed.increment();
-                this.span.record(
-                    "server.address",
-                    error.context().find(|(name, _)| *name == "host").map(|(_, host)| host),
-                );
+                let host = error.context().find(|(name, _)| *name == "host").map(|(_, host)| host);
+                this.span.record("server.address", host);
                 this.span.record("error.type", tracing::field::display(error.class()));
             }
         }

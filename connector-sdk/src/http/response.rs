@@ -1,6 +1,9 @@
 //! An answer, whole: its body has been read, decompressed and checked for being complete.
 
-use std::fmt;
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
 
 use ::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
@@ -9,10 +12,16 @@ use url::Url;
 use super::request::without_query;
 use crate::Timestamp;
 
-/// An answer. Debug shows neither headers nor body.
+/// An answer. Its parts are read as its fields are; Debug shows neither headers nor body.
+///
+/// It is one pointer, because each layer hands it on by value.
+#[derive(Clone)]
+pub struct Response(Box<ResponseParts>);
+
+/// The parts of a [`Response`].
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct Response {
+pub struct ResponseParts {
     /// The status.
     pub status: StatusCode,
     /// The headers, as sent.
@@ -25,6 +34,20 @@ pub struct Response {
     pub received_at: Timestamp,
 }
 
+impl Deref for Response {
+    type Target = ResponseParts;
+
+    fn deref(&self) -> &ResponseParts {
+        &self.0
+    }
+}
+
+impl DerefMut for Response {
+    fn deref_mut(&mut self) -> &mut ResponseParts {
+        &mut self.0
+    }
+}
+
 impl Response {
     /// An answer; for services that stand in for a vendor.
     #[must_use]
@@ -35,7 +58,13 @@ impl Response {
         url: Url,
         received_at: Timestamp,
     ) -> Self {
-        Self { status, headers, body: body.into(), url, received_at }
+        Self(Box::new(ResponseParts { status, headers, body: body.into(), url, received_at }))
+    }
+
+    /// The parts, to take what is needed of them.
+    #[must_use]
+    pub fn into_parts(self) -> ResponseParts {
+        *self.0
     }
 
     /// A header as text, when it is there and is text.
@@ -51,8 +80,14 @@ impl Response {
     }
 }
 
-impl fmt::Debug for Response {
+impl fmt::Debug for ResponseParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} from {}, {} bytes", self.status.as_u16(), without_query(&self.url), self.body.len())
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }

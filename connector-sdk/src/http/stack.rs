@@ -76,6 +76,7 @@ pub fn build<T: Clone>(
 }
 
 /// A request passes a layer.
+#[inline]
 pub(super) fn passes(layer: &'static str) {
     tracing::trace!(target: "connector_sdk::http::stack", layer);
 }

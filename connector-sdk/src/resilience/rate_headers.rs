@@ -20,7 +20,7 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::Timestamp;
 
@@ -47,6 +47,12 @@ pub struct Told {
 /// ```
 #[must_use]
 pub fn parse(headers: &HeaderMap, answered_at: Timestamp) -> Option<Told> {
+    // Most answers have none of them, and looking each up costs more than a layer.
+    let is_one =
+        |name: &HeaderName| name.as_str().starts_with("ratelimit") || name.as_str().starts_with("x-rate");
+    if !headers.keys().any(is_one) {
+        return None;
+    }
     standard(headers)
         .or_else(|| draft_7(headers))
         .or_else(|| pair(headers, "ratelimit-remaining", "ratelimit-reset", |reset| Some(after(reset))))
