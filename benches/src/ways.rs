@@ -211,7 +211,7 @@ impl Read for Static {
             while let Some(path) = next {
                 number += 1;
                 let response = client.send(&request.cx, Request::get("page", path)).await?;
-                let page = splitter.split(response.into_parts().body, number)?;
+                let page = splitter.split(response, number)?;
                 next = page.text(0).map(|text| text.into_owned());
                 let records = page.batch.len() as u64;
                 yield Message::Batch(page.batch);

@@ -34,6 +34,13 @@ pub struct ResponseParts {
     pub received_at: Timestamp,
 }
 
+/// The body.
+impl From<Response> for Bytes {
+    fn from(response: Response) -> Self {
+        response.0.body
+    }
+}
+
 impl Deref for Response {
     type Target = ResponseParts;
 

@@ -151,13 +151,18 @@ impl PageSplitter {
         &self.spec
     }
 
-    /// Splits page number `number` (for the error's text) of the stream.
+    /// Splits page number `number` (for the error's text) of the stream: bytes, or a
+    /// [`Response`](crate::http::Response), whose body it is.
     ///
     /// # Errors
     /// Transient when the page ends too early (a truncated body; rule D-12), so that it is asked for again;
     /// Schema when it is no JSON, is nested deeper than 128, has no array of records where one should be,
     /// or a record lacks a key field. Each names stream, page and byte offset.
-    pub fn split(&self, page: Bytes, number: u64) -> Result<Page> {
+    pub fn split(&self, page: impl Into<Bytes>, number: u64) -> Result<Page> {
+        self.split_bytes(page.into(), number)
+    }
+
+    fn split_bytes(&self, page: Bytes, number: u64) -> Result<Page> {
         let mut scan = Scan::default();
         self.scan.scan(&page, &mut scan).map_err(|error| {
             let class = if matches!(error.kind, ScanErrorKind::UnexpectedEnd) {

@@ -36,7 +36,7 @@ fn what_is_no_time_gives_none() {
 fn a_page_of_more_records_than_memory_should_hold_is_refused() {
     let page = format!("[{}0]", "0,".repeat(1_000_000));
     let spec = PageSpec::new("numbers", Vec::<String>::new());
-    let error = PageSplitter::new(spec).split(page.into(), 1).unwrap_err();
+    let error = PageSplitter::new(spec).split(page, 1).unwrap_err();
     assert_eq!(error.class(), Class::Schema);
     assert!(error.to_string().contains("1,000,000"), "{error}");
 }
