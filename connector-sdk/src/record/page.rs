@@ -76,7 +76,7 @@ impl PageSpec {
 ///     .with_key(["Id"])
 ///     .with_deleted(Some("IsDeleted".into()));
 /// let page = r#"{"done":true,"records":[{"Id":"003A","Amount":0.10},{"Id":"003B","IsDeleted":true}]}"#;
-/// let page = PageSplitter::new(spec).split(page.into(), 1).unwrap();
+/// let page = PageSplitter::new(spec).split(page, 1).unwrap();
 /// assert_eq!(page.flag(0), Some(true));
 /// let first = page.batch.get(0).unwrap();
 /// assert_eq!(first.record.unwrap(), br#"{"Id":"003A","Amount":0.10}"#);
