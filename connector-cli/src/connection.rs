@@ -78,6 +78,7 @@ impl Connection {
             .clock(self.clock.clone())
             .network(network.clone())
             .resilience(resilience.clone())
+            .background(crate::BACKGROUND.clone())
             .stop(stop);
         if let Some(registry) = registry {
             let variable = self.variables.env(SEAL_KEY).map(Secret::new);

@@ -12,16 +12,19 @@ mod progress;
 mod render;
 mod stop;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::LazyLock};
 
 use clap::Parser;
 use connector_host::Connectors;
-use connector_sdk::{Error, Result};
+use connector_sdk::{Error, Result, SystemClock, context::Background};
 
 use crate::{
     args::{Cli, Command, SecretsCommand, StateCommand},
     output::{Exit, Output},
 };
+
+/// What the contexts of all commands have begun and must not be left half done.
+static BACKGROUND: LazyLock<Background> = LazyLock::new(Background::default);
 
 /// The connectors that this binary knows.
 fn connectors() -> Result<Connectors> {
@@ -50,7 +53,14 @@ fn start(cli: Cli, output: &Output) -> Result<Exit> {
         .enable_all()
         .build()
         .map_err(broken("the runtime does not start"))?;
-    let exit = runtime.block_on(dispatch(cli, output));
+    let exit = runtime.block_on(async {
+        let exit = dispatch(cli, output).await;
+        // An exchange of a token that has begun is answered and kept, though the command has failed.
+        if let Err(elapsed) = BACKGROUND.settled(&SystemClock::new(), Background::PATIENCE).await {
+            tracing::warn!(%elapsed, "something still runs in the background; a rotated token may be lost with it");
+        }
+        exit
+    });
     // What still runs (a lookup of a name) must not hold up the exit.
     runtime.shutdown_background();
     exit

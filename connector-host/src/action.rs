@@ -99,6 +99,7 @@ pub async fn act(
         // It was done: an error here would invite the caller to do it again.
         tracing::error!(%error, action = %record.name, "the answer of the action could not be noted; the same key will answer `ambiguous`");
     }
+    crate::settled(cx).await;
     Ok(report)
 }
 

@@ -4,6 +4,7 @@
 //! connections ([`run::run`]). It knows no adapter.
 
 pub mod action;
+mod background;
 pub mod connectors;
 #[cfg(feature = "keyring")]
 pub mod keyring;
@@ -16,6 +17,7 @@ pub mod run;
 pub mod seal;
 pub mod template;
 
+pub use background::settled;
 pub use connectors::Connectors;
 pub use registry::Registry;
 pub use report::RunReport;

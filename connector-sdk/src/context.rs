@@ -1,5 +1,7 @@
 //! What the host lends to every call: whose connection it is, the clock, the way to stop.
 
+mod background;
+
 use std::{
     fmt,
     sync::{
@@ -8,6 +10,7 @@ use std::{
     },
 };
 
+pub use background::Background;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -38,6 +41,7 @@ struct Inner {
     tokens: Arc<dyn TokenStore>,
     successors: Arc<dyn Successors>,
     counters: Arc<Counters>,
+    background: Background,
     stop: CancellationToken,
     seed: u64,
 }
@@ -55,6 +59,7 @@ impl Context {
             tokens: Arc::new(MemoryTokens::default()),
             successors: Arc::new(NoSuccessors),
             counters: Arc::default(),
+            background: Background::default(),
             stop: CancellationToken::new(),
             seed: 0,
         })
@@ -119,6 +124,13 @@ impl Context {
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
         &self.0.counters
+    }
+
+    /// What was begun for this context and must not be left half done. A host waits for it
+    /// ([`Background::settled`]) before it says that a run has ended, and before its process does.
+    #[must_use]
+    pub fn background(&self) -> &Background {
+        &self.0.background
     }
 
     /// Ends when the host wants the work to stop.
@@ -195,6 +207,12 @@ impl ContextBuilder {
     /// Counts here.
     pub fn counters(mut self, counters: Arc<Counters>) -> Self {
         self.0.counters = counters;
+        self
+    }
+
+    /// Shares the background with other contexts, so that who ends a process can wait for all of them.
+    pub fn background(mut self, background: Background) -> Self {
+        self.0.background = background;
         self
     }
 

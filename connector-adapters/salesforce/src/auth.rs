@@ -108,7 +108,20 @@ pub(crate) fn sign_in(config: &SalesforceConfig, cx: &Context) -> Result<Option<
         &auth.client_id,
         auth.client_secret.clone(),
     );
+    let expected = settings.instance_url.clone();
+    let code = code.verify(move |token| {
+        of_org(expected.as_ref(), token)?;
+        // Where the configuration names the org, it may be changed there, by who has thought about it.
+        Ok(if expected.is_none() { org_id(token) } else { None })
+    });
     Ok(Some(code.scopes(scopes.unwrap_or_default()).replaces(auth.refresh_token.clone())))
+}
+
+/// The org's id, of the answer's `id`: `https://login.salesforce.com/id/ORG/USER` (Help, "Identity URLs").
+fn org_id(token: &Token) -> Option<String> {
+    let id = Url::parse(token.extra().get("id")?).ok()?;
+    let mut parts = id.path_segments()?;
+    (parts.next() == Some("id")).then(|| parts.next()).flatten().map(str::to_owned)
 }
 
 /// The key of the way to sign in that begins with a person.
@@ -141,14 +154,18 @@ impl Advised {
         error
     }
 
-    /// A token of another org would read that org into this one's tables.
     fn check(&self, token: Token) -> Result<Token> {
-        match (&self.expected, token.base_url()) {
-            (Some(expected), Some(found)) if expected.origin() != found.origin() => {
-                Err(another_org(expected, found))
-            }
-            _ => Ok(token),
+        of_org(self.expected.as_ref(), &token).map(|()| token)
+    }
+}
+
+/// A token of another org would read that org into this one's tables.
+fn of_org(expected: Option<&Url>, token: &Token) -> Result<()> {
+    match (expected, token.base_url()) {
+        (Some(expected), Some(found)) if expected.origin() != found.origin() => {
+            Err(another_org(expected, found))
         }
+        _ => Ok(()),
     }
 }
 
@@ -219,6 +236,17 @@ mod tests {
         assert_eq!(begun.url().host_str(), Some("login.salesforce.com"));
         let session = config(r#"{"session": {"access_token": "00D"}}"#);
         assert!(sign_in(&session, &cx).unwrap().is_none(), "nobody has to sign in");
+    }
+
+    #[test]
+    fn the_org_of_a_token_is_read_from_the_identity_url() {
+        let org = |id: &str| org_id(&Token::new("t".into()).with_extra("id", id));
+        let url = "https://login.salesforce.com/id/00D5e0000000001EAA/0055e0000000001AAA";
+        assert_eq!(org(url).as_deref(), Some("00D5e0000000001EAA"));
+        for other in ["", "none", "https://login.salesforce.com/", "https://login.salesforce.com/other/00D"] {
+            assert_eq!(org(other), None, "{other}");
+        }
+        assert_eq!(org_id(&Token::new("t".into())), None);
     }
 
     #[test]

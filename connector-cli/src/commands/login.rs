@@ -1,10 +1,11 @@
 //! `connector login`: a person signs in with a browser, and the connection's runs need nobody any more.
 
-use std::time::Duration;
+use std::{io::Write as _, time::Duration};
 
 use connector_host::{Connectors, login::Loopback};
 use connector_sdk::{Error, Result};
 use serde_json::json;
+use tempfile::NamedTempFile;
 use url::Url;
 
 use crate::{
@@ -30,34 +31,62 @@ pub(crate) async fn login(connectors: &Connectors, args: &LoginArgs, output: &Ou
     let loopback = Loopback::bind(&redirect_uri).await?;
     let sign_in = code.begin(loopback.redirect_uri().clone());
     output::sign_in_at(output, sign_in.url().as_str());
-    if args.open {
-        open(sign_in.url());
-    }
+    let page = args.open.then(|| open(sign_in.url())).flatten();
     let callback = loopback.wait(&cx, &sign_in, PATIENCE).await?;
+    drop(page);
     let token = sign_in.exchange(&cx, &callback).await?;
+    let signed_in_to = token.base_url().map(|url| url.origin().ascii_serialization());
+    // Who that is, in the vendor's words.
+    let identity = token.extra().get("id");
     let document = json!({
         "status": "succeeded",
         "tenant": cx.tenant(),
         "connection": cx.connection(),
+        "signed_in_to": signed_in_to,
+        "identity": identity,
         "scopes": token.extra().get("scope").map(|scopes| scopes.split(' ').collect::<Vec<_>>()),
         "expires_at": token.expires_at(),
     });
-    output
-        .result(&document, || format!("{} is signed in; its runs need nobody any more\n", cx.connection()))?;
+    output.result(&document, || {
+        let place = signed_in_to.as_ref().map(|place| format!(" to {place}")).unwrap_or_default();
+        let identity = identity.map(|identity| format!(" as {identity}")).unwrap_or_default();
+        format!("{} is signed in{place}{identity}; its runs need nobody any more\n", cx.connection())
+    })?;
     Ok(Exit::Done)
 }
 
 /// Asks the desktop to open it. Where there is none the address stands in the terminal all the same.
-fn open(url: &Url) {
+///
+/// What a program is started with can be seen by all users of the machine, and who opens this address first is
+/// signed in to the connection. So the browser is started with a file that only its user can read, and that
+/// sends it on; it is there until the value is dropped.
+fn open(url: &Url) -> Option<NamedTempFile> {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let nothing = std::process::Stdio::null;
-    let opening = std::process::Command::new(program)
-        .arg(url.as_str())
-        .stdin(nothing())
-        .stdout(nothing())
-        .stderr(nothing())
-        .spawn();
-    if let Err(error) = opening {
-        tracing::warn!(%error, program, "no browser could be opened");
+    let opened = page(url).and_then(|page| {
+        let nothing = std::process::Stdio::null;
+        let mut opening = std::process::Command::new(program);
+        opening.arg(page.path()).stdin(nothing()).stdout(nothing()).stderr(nothing()).spawn().map(|_| page)
+    });
+    match opened {
+        Ok(page) => Some(page),
+        Err(error) => {
+            tracing::warn!(%error, program, "no browser could be opened");
+            None
+        }
     }
+}
+
+/// A page that sends its reader on. A temporary file has mode 0600.
+fn page(url: &Url) -> std::io::Result<NamedTempFile> {
+    // A URL holds no `<`, `>` or `"` as it is (WHATWG URL, percent-encoding); `&` and `'` are written out.
+    let url = url.as_str().replace('&', "&amp;").replace('\'', "&#39;");
+    let mut page = tempfile::Builder::new().prefix("connector-").suffix(".html").tempfile()?;
+    writeln!(
+        page,
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"referrer\" content=\"no-referrer\">\
+         <title>connector</title><meta http-equiv=\"refresh\" content=\"0; url={url}\">\
+         <p><a href=\"{url}\">Sign in</a></p></html>"
+    )?;
+    page.flush()?;
+    Ok(page)
 }

@@ -1,15 +1,18 @@
 //! A person signs in, from outside: the binary, a browser, an org.
 
-use std::{fs, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
-use connector_testkit::salesforce::{FakeOrg, SignIn};
+use connector_testkit::{
+    fault::Fault,
+    salesforce::{FakeOrg, SignIn},
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStderr},
 };
 
-use crate::desk::{Desk, Outcome, finish};
+use crate::desk::{Desk, Outcome, finish, signal, start};
 
 /// The desk's template, with a way to sign in that needs a person.
 async fn desk() -> Desk {
@@ -27,7 +30,10 @@ async fn desk() -> Desk {
 
 /// Starts to sign in; answers the address that it shows.
 async fn login(desk: &Desk, more: &[&str]) -> (Child, BufReader<ChildStderr>, String) {
-    let mut child = desk.start(&[&["--json", "login", "-c", "t.yaml"], more].concat());
+    address(desk.start(&[&["--json", "login", "-c", "t.yaml"], more].concat())).await
+}
+
+async fn address(mut child: Child) -> (Child, BufReader<ChildStderr>, String) {
     let mut err = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains("sign_in_at") {
@@ -47,6 +53,29 @@ async fn end(child: Child, mut err: BufReader<ChildStderr>) -> Outcome {
     let mut outcome = finish(child).await;
     soon(err.read_to_string(&mut outcome.err)).await.unwrap();
     outcome
+}
+
+/// Signs in, as a person does who agrees.
+async fn sign_in(desk: &Desk) -> Outcome {
+    let (child, err, url) = login(desk, &[]).await;
+    assert_eq!(browse(&url).await.0, 200);
+    end(child, err).await
+}
+
+async fn until(is_so: impl Fn() -> bool) {
+    soon(async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Changes the template.
+fn edit(desk: &Desk, from: &str, to: &str) {
+    let text = fs::read_to_string(desk.path("t.yaml")).unwrap();
+    assert!(text.contains(from), "{from}: {text}");
+    fs::write(desk.path("t.yaml"), text.replace(from, to)).unwrap();
 }
 
 /// A browser, which follows where it is sent.
@@ -74,6 +103,8 @@ async fn a_person_signs_in_once_and_every_later_run_needs_nobody() {
     let document = outcome.document();
     assert_eq!(document["status"], "succeeded", "{document:#}");
     assert_eq!(document["connection"], "acme-crm");
+    assert_eq!(document["signed_in_to"], desk.org.url());
+    assert!(document["identity"].as_str().unwrap().contains("/id/00D"), "{document:#}");
     assert_eq!(document["scopes"], json!(["api", "refresh_token"]));
 
     for _ in 0..2 {
@@ -116,4 +147,94 @@ async fn where_nobody_has_to_sign_in_login_says_so() {
     let document =
         desk.connector(&["login", "--redirect-uri", "http://10.0.0.1:1/"]).await.exits(2).document();
     assert_eq!(document["error"]["class"], "Config", "{document:#}");
+}
+
+/// The vendor has taken the refresh token, and its answer is on the way.
+async fn stopped_in_the_exchange(desk: &Desk, arguments: &[&str]) -> Outcome {
+    let tokens = desk.org.counters().tokens;
+    let slow = Fault::SlowBody { bytes: 24, every: Duration::from_millis(50) };
+    desk.org.faults().on("/services/oauth2/token").always().then(slow);
+    let child = desk.start(&[&["--json"], arguments, &["-c", "t.yaml"]].concat());
+    until(|| desk.org.counters().tokens > tokens).await;
+    signal(&child, "-TERM");
+    let outcome = finish(child).await;
+    desk.org.faults().clear();
+    outcome
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_in_an_exchange_keeps_the_token_that_comes_of_it() {
+    let desk = desk().await;
+    sign_in(&desk).await.exits(0);
+    for _ in 0..2 {
+        let stopped = stopped_in_the_exchange(&desk, &["run"]).await.exits(0).document();
+        assert_eq!(stopped["status"], "stopped", "{stopped:#}");
+    }
+    // The vendor takes each refresh token once, and revokes all when one comes back.
+    let next = desk.connector(&["run"]).await.exits(0).document();
+    assert_eq!(next["status"], "succeeded", "{next:#}");
+}
+
+#[tokio::test]
+async fn a_command_that_has_given_up_keeps_the_token_that_comes_all_the_same() {
+    let desk = desk().await;
+    sign_in(&desk).await.exits(0);
+    let tokens = desk.org.counters().tokens;
+    edit(&desk, "network:", "resilience: { deadline: 200ms, timeout: 100ms }\nnetwork:");
+    let slow = Fault::SlowBody { bytes: 24, every: Duration::from_millis(50) };
+    desk.org.faults().on("/services/oauth2/token").always().then(slow);
+    desk.connector(&["discover"]).await.exits(1);
+    assert_eq!(desk.org.counters().tokens, tokens + 1, "it was asked for, and once");
+    desk.org.faults().clear();
+    edit(&desk, "resilience: { deadline: 200ms, timeout: 100ms }\n", "");
+    let next = desk.connector(&["run"]).await.exits(0).document();
+    assert_eq!(next["status"], "succeeded", "{next:#}");
+}
+
+#[tokio::test]
+async fn a_sign_in_to_another_org_is_refused_and_keeps_nothing() {
+    let desk = desk().await;
+    let signed_in = FakeOrg::builder().sign_in(SignIn { rotate_refresh_tokens: true, ..SignIn::default() });
+    let other = signed_in.start().await.unwrap();
+    sign_in(&desk).await.exits(0);
+    let (here, there) = (format!("login_url: {}", desk.org.url()), format!("login_url: {}", other.url()));
+    edit(&desk, &here, &there);
+    let refused = sign_in(&desk).await.exits(2).document();
+    assert_eq!(refused["error"]["class"], "Config", "{refused:#}");
+    let said = refused.to_string();
+    assert!(said.contains(desk.org.url()) && said.contains(other.url()), "{said}");
+    edit(&desk, &there, &here);
+    let run = desk.connector(&["run"]).await.exits(0).document();
+    assert_eq!(run["status"], "succeeded", "the token of before is there still: {run:#}");
+}
+
+/// A desktop that notes what it is asked to open.
+fn desktop(folder: &Path) -> String {
+    let bin = folder.join("bin");
+    fs::create_dir(&bin).unwrap();
+    let script = "#!/bin/sh\nprintf '%s' \"$*\" > argv\ncp -p \"$1\" opening\nmv opening opened\n";
+    fs::write(bin.join("xdg-open"), script).unwrap();
+    fs::set_permissions(bin.join("xdg-open"), fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:/usr/bin:/bin", bin.display())
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_browser_is_opened_so_that_other_users_of_the_machine_do_not_see_the_address() {
+    let desk = desk().await;
+    let (folder, secret) = (desk.path(""), desk.org.credentials().client_secret.clone());
+    let path = desktop(&folder);
+    let env = [("CONNECTOR_SECRET_SF", secret.as_str()), ("PATH", path.as_str())];
+    let child = start(&folder, &env, &["--json", "login", "--open", "-c", "t.yaml"]);
+    let (child, err, url) = address(child).await;
+    until(|| desk.path("opened").exists()).await;
+    let argv = fs::read_to_string(desk.path("argv")).unwrap();
+    assert!(!argv.contains("state") && !argv.contains("challenge") && !argv.contains(' '), "{argv}");
+    assert_eq!(fs::metadata(desk.path("opened")).unwrap().permissions().mode() & 0o777, 0o600);
+    let page = fs::read_to_string(desk.path("opened")).unwrap();
+    assert!(page.contains(&format!("content=\"0; url={}\"", url.replace('&', "&amp;"))), "{page}");
+    assert!(Path::new(&argv).exists(), "the browser may read it late");
+    assert_eq!(browse(&url).await.0, 200);
+    end(child, err).await.exits(0);
+    assert!(!Path::new(&argv).exists(), "nobody finds it later");
 }

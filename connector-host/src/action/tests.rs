@@ -96,7 +96,15 @@ impl Desk {
     async fn act(&self, name: &str, text: &str, key: Option<&str>) -> Result<ActionReport> {
         let request = ActionRequest::new(name, json!({"text": text}));
         let request = key.into_iter().fold(request, |request, key| request.with_idempotency_key(key));
-        act(&*self.registry, &self.vendor, &self.cx, request).await
+        let calls = self.calls();
+        let exchange = self.cx.background().spawn(async {
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+        });
+        let report = act(&*self.registry, &self.vendor, &self.cx, request).await;
+        assert!(calls == self.calls() || exchange.peek().is_some(), "left half done in the background");
+        report
     }
 
     fn calls(&self) -> u64 {

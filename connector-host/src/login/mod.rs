@@ -7,14 +7,22 @@
 
 mod request;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use connector_sdk::{
     Class, Clock, Context, Error, Result,
     auth::{Callback, SignIn},
     clock::timeout,
 };
-use futures_util::{StreamExt, future::Either, future::select, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt,
+    future::{Either, select, select_all},
+    stream::FuturesUnordered,
+};
 use tokio::{
     io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
@@ -31,6 +39,9 @@ const CONNECTIONS: usize = 16;
 const HEAD_TAKES: Duration = Duration::from_secs(10);
 /// A listener that cannot accept (no file handles) is not asked in a loop.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Ports that are tried where any will do.
+const FREE_PORTS: u32 = 10;
 
 const DONE: &str = "You may close this window. The program that you started says whether it is signed in.";
 const REFUSED: &str = "The sign-in was refused. The program that you started says more.";
@@ -51,7 +62,8 @@ const NOTHING: &str = "There is nothing here.";
 /// ```
 #[derive(Debug)]
 pub struct Loopback {
-    listener: TcpListener,
+    /// One, or two where the address is a name: who listened at the other one would hear the redirect first.
+    listeners: Vec<TcpListener>,
     redirect_uri: Url,
 }
 
@@ -63,25 +75,36 @@ impl Loopback {
     /// Config when it is no such address, or the port is taken.
     pub async fn bind(address: &Url) -> Result<Self> {
         let refused = |what: &str| Error::config(OPERATION, format!("the redirect address {what}"));
-        let ip = match address.host() {
+        let ips: &[IpAddr] = match address.host() {
             _ if address.scheme() != "http" => return Err(refused("is no http URL")),
-            // RFC 8252, 8.3: bound to the interface by number, whatever the name resolves to.
-            Some(Host::Domain("localhost")) => [127, 0, 0, 1].into(),
-            Some(Host::Ipv4(ip)) if ip.is_loopback() => ip.into(),
-            Some(Host::Ipv6(ip)) if ip.is_loopback() => ip.into(),
+            // RFC 8252, 8.3: bound to the interfaces by number, whatever the name resolves to; and to both,
+            // because a browser may try either first.
+            Some(Host::Domain("localhost")) => {
+                &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+            }
+            Some(Host::Ipv4(ip)) if ip.is_loopback() => &[ip.into()],
+            Some(Host::Ipv6(ip)) if ip.is_loopback() => &[ip.into()],
             _ => return Err(refused("is not on loopback: write http://127.0.0.1:PORT/PATH")),
         };
         let plain = address.username().is_empty() && address.password().is_none();
         if !plain || address.query().is_some() || address.fragment().is_some() {
             return Err(refused("has more than host, port and path"));
         }
-        let port = address.port().unwrap_or_default();
         let cannot = |error| refused("cannot be listened to: is its port taken?").with_source(error);
-        let listener = TcpListener::bind(SocketAddr::new(ip, port)).await.map_err(cannot)?;
+        let asked = address.port().unwrap_or_default();
+        let mut tries = if asked == 0 { FREE_PORTS } else { 1 };
+        let (listeners, port) = loop {
+            tries -= 1;
+            match listen(ips, asked).await {
+                Ok(bound) => break bound,
+                // Free for the one family, and not for the other: another is.
+                Err(error) if tries > 0 && error.kind() == ErrorKind::AddrInUse => {}
+                Err(error) => return Err(cannot(error)),
+            }
+        };
         let mut redirect_uri = address.clone();
-        let port = listener.local_addr().map_err(cannot)?.port();
         redirect_uri.set_port(Some(port)).map_err(|()| refused("can have no port"))?;
-        Ok(Self { listener, redirect_uri })
+        Ok(Self { listeners, redirect_uri })
     }
 
     /// The address, with its port.
@@ -113,8 +136,8 @@ impl Loopback {
         let mut talks = FuturesUnordered::new();
         loop {
             tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) if talks.len() < CONNECTIONS => {
+                accepted = self.accept() => match accepted {
+                    Ok(stream) if talks.len() < CONNECTIONS => {
                         talks.push(timeout(clock, HEAD_TAKES, self.talk(stream, sign_in)));
                     }
                     Ok(_) => {}
@@ -130,6 +153,12 @@ impl Loopback {
                 }
             }
         }
+    }
+
+    /// The next connection, to whichever listener it comes.
+    async fn accept(&self) -> std::io::Result<TcpStream> {
+        let accepting = self.listeners.iter().map(|listener| Box::pin(listener.accept()));
+        select_all(accepting).await.0.map(|(stream, _)| stream)
     }
 
     /// One connection, one request. Some when it was the redirect.
@@ -168,6 +197,31 @@ impl Loopback {
         let host = self.redirect_uri.host_str().unwrap_or_default();
         self.redirect_uri.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
+}
+
+/// Listens at these addresses, and at one port. A family that the machine does not have is left out: nobody
+/// can listen there.
+async fn listen(ips: &[IpAddr], port: u16) -> std::io::Result<(Vec<TcpListener>, u16)> {
+    let (mut listeners, mut port) = (Vec::new(), port);
+    for ip in ips {
+        match TcpListener::bind(SocketAddr::new(*ip, port)).await {
+            Ok(listener) => {
+                port = listener.local_addr()?.port();
+                listeners.push(listener);
+            }
+            Err(error) if is_missing(&error) && ips.len() > 1 => {
+                tracing::debug!(%error, %ip, "not listened to");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if listeners.is_empty() { Err(ErrorKind::AddrNotAvailable.into()) } else { Ok((listeners, port)) }
+}
+
+/// No such family: `EADDRNOTAVAIL` (99 on Linux, 49 on macOS) where it is switched off, `EAFNOSUPPORT` (97, 47)
+/// where it is not there at all, for which the standard library has no kind.
+fn is_missing(error: &std::io::Error) -> bool {
+    error.kind() == ErrorKind::AddrNotAvailable || matches!(error.raw_os_error(), Some(97 | 47))
 }
 
 fn page(status: &str, text: &str) -> String {

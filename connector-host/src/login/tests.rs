@@ -120,3 +120,38 @@ async fn only_loopback_is_listened_to() {
     let error = Loopback::bind(taken.redirect_uri()).await.unwrap_err();
     assert!(error.class() == Class::Config && error.message().contains("port"), "{error}");
 }
+
+#[tokio::test]
+async fn at_a_name_both_families_are_listened_to() {
+    let cx = context();
+    for ip in ["127.0.0.1", "::1"] {
+        if TcpListener::bind((ip, 0)).await.is_err() {
+            continue; // the machine has no such family
+        }
+        let loopback = Loopback::bind(&"http://localhost:0/OauthRedirect".parse().unwrap()).await.unwrap();
+        let port = loopback.redirect_uri().port().unwrap();
+        let taken = TcpListener::bind((ip, port)).await.map_err(|error| error.kind());
+        assert_eq!(taken.err(), Some(ErrorKind::AddrInUse), "{ip}: somebody else hears the redirect");
+        let endpoint =
+            TokenEndpoint::new(&cx, "https://login.vendor.example/token".parse().unwrap()).unwrap();
+        let authorize = "https://login.vendor.example/authorize".parse().unwrap();
+        let sign_in = AuthorizationCode::new(endpoint, authorize, "client", None)
+            .begin(loopback.redirect_uri().clone());
+        let target = format!("/OauthRedirect?code=c&state={}", state(&sign_in));
+        let browser = async {
+            let mut stream = TcpStream::connect((ip, port)).await.unwrap();
+            let request = format!("GET {target} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+        };
+        let (callback, ()) = tokio::join!(loopback.wait(&cx, &sign_in, LIMIT), browser);
+        assert!(sign_in.recognises(&callback.unwrap()), "{ip}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_another_has_in_one_family_is_taken() {
+    let Ok(other) = TcpListener::bind(("::1", 0)).await else { return };
+    let port = other.local_addr().unwrap().port();
+    let address = format!("http://localhost:{port}/callback").parse().unwrap();
+    assert_eq!(Loopback::bind(&address).await.unwrap_err().class(), Class::Config);
+}

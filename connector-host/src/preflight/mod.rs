@@ -88,6 +88,7 @@ pub async fn check(mut preflight: Preflight<'_>) -> CheckReport {
     let clock = &**preflight.cx.clock();
     probes.push(storage::bronze(bronze, clock, preflight.deadline).await);
     probes.push(storage::registry(&preflight).await);
+    crate::settled(preflight.cx).await;
     CheckReport::of(probes)
 }
 

@@ -93,9 +93,14 @@ impl Case {
         let manifest = Manifest::new("desk", "rest", "0.1.0").with_auth([method]);
         let cx = Context::builder("acme", "acme-desk").network(self.network).build();
         let registry = MemoryRegistry::new(SystemClock::shared());
+        let exchange = cx.background().spawn(async {
+            for _ in 0..10_000 {
+                tokio::task::yield_now().await;
+            }
+        });
         let target =
             Target { connector: Arc::new(self.vendor), manifest: &manifest, auth_method: Some("token") };
-        check(Preflight {
+        let report = check(Preflight {
             cx: &cx,
             connector: Ok(target),
             streams: self.streams.as_deref(),
@@ -103,7 +108,9 @@ impl Case {
             registry: self.registry.map(|()| Arc::new(registry) as Arc<dyn Registry>),
             deadline: PROBE_DEADLINE,
         })
-        .await
+        .await;
+        assert!(exchange.peek().is_some(), "what a probe has begun in the background is left half done");
+        report
     }
 }
 

@@ -222,6 +222,8 @@ pub async fn run(job: Job) -> RunReport {
         Ok(streams) => report.streams = streams,
         Err(error) => report.error = Some(Arc::new(error)),
     }
+    // Whoever wanted a token may have gone: by a stop, a limit of time, another's failure.
+    crate::settled(&job.cx).await;
     conclude(&job, &mut report);
     record.status = report.status.as_str().to_owned();
     record.finished_at = Some(report.finished_at);

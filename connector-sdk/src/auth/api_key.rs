@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, header};
-use async_trait::async_trait;
+use ::http::{HeaderMap, HeaderName, header};
 use url::{Url, form_urlencoded};
 
-use super::{Token, TokenSource, fixed::cannot_be_renewed};
-use crate::{Context, Error, Result, Secret};
+use super::{
+    Token, TokenSource,
+    source::{Delegate, Given},
+    token::header_value,
+};
+use crate::{Error, Result, Secret};
 
 /// A key that the vendor gave out, sent with each request in the header or the query parameter that the
 /// vendor names. It cannot be renewed: when the vendor refuses it, a person has to act. Debug shows where
@@ -25,7 +28,7 @@ use crate::{Context, Error, Result, Secret};
 /// ```
 #[derive(Clone)]
 pub struct ApiKey {
-    token: Token,
+    key: Given,
     place: Place,
 }
 
@@ -34,6 +37,10 @@ enum Place {
     Header { name: HeaderName, prefix: String },
     Query { name: String },
 }
+
+/// What a person calls it.
+const KEY: &str = "API key";
+const SHOWN: &str = "the API key or its prefix";
 
 /// Headers that the connection or the body sets, or that are not for the vendor: a key there would break
 /// the request, or go to somebody else (RFC 9110, 7.6.1 and 11.7).
@@ -66,7 +73,7 @@ impl ApiKey {
         if FORBIDDEN.contains(&name) {
             return Err(wrong(format!("the header `{name}` cannot carry an API key")));
         }
-        Self { token: Token::new(key), place: Place::Header { name, prefix: String::new() } }.checked()
+        Self { key: Given::new(KEY, key), place: Place::Header { name, prefix: String::new() } }.checked()
     }
 
     /// This key, in the query parameter of this name.
@@ -78,7 +85,7 @@ impl ApiKey {
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err(wrong(format!("no parameter can be named `{}`", name.escape_debug())));
         }
-        Self { token: Token::new(key), place: Place::Query { name } }.checked()
+        Self { key: Given::new(KEY, key), place: Place::Query { name } }.checked()
     }
 
     /// Puts this before the key in the header, with the space if there is to be one: `Token `.
@@ -95,12 +102,13 @@ impl ApiKey {
 
     /// Says while a person is looking what would fail at each request.
     fn checked(self) -> Result<Self> {
-        let key = self.token.secret().expose();
-        if key.trim() != key || key.is_empty() || key.chars().any(char::is_control) {
+        let key = self.key.given().secret();
+        let text = key.expose();
+        if text.trim() != text || text.is_empty() || text.chars().any(char::is_control) {
             return Err(wrong("the API key is empty, or holds line breaks or blanks at its ends"));
         }
         if let Place::Header { prefix, .. } = &self.place {
-            value(prefix, &self.token)?;
+            header_value(SHOWN, prefix, key)?;
         }
         Ok(self)
     }
@@ -108,17 +116,6 @@ impl ApiKey {
 
 fn wrong(message: impl Into<String>) -> Error {
     Error::config("authenticate", message)
-}
-
-fn value(prefix: &str, token: &Token) -> Result<HeaderValue> {
-    let text = zeroize::Zeroizing::new(format!("{prefix}{}", token.secret().expose()));
-    // Bytes beyond ASCII have no agreed meaning in a header (RFC 9110, 5.5).
-    let mut value = Some(HeaderValue::try_from(text.as_str()))
-        .filter(|_| text.is_ascii())
-        .and_then(std::result::Result::ok)
-        .ok_or_else(|| wrong("the API key or its prefix holds characters that no header can carry"))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// The query without the parameter, and with it at the end: a vendor's link to the next page may hold the
@@ -142,24 +139,15 @@ fn with_parameter(query: Option<&str>, name: &str, key: &str) -> zeroize::Zeroiz
     joined
 }
 
-#[async_trait]
-impl TokenSource for ApiKey {
-    fn held(&self, _cx: &Context) -> Option<Token> {
-        Some(self.token.clone())
+impl Delegate for ApiKey {
+    fn source(&self) -> &dyn TokenSource {
+        &self.key
     }
 
-    async fn token(&self, _cx: &Context) -> Result<Token> {
-        Ok(self.token.clone())
-    }
-
-    async fn renew(&self, _cx: &Context, _refused: &Token) -> Result<Token> {
-        Err(cannot_be_renewed("API key"))
-    }
-
-    fn apply(&self, token: &Token, headers: &mut HeaderMap, url: &mut Url) -> Result<()> {
+    fn place(&self, token: &Token, headers: &mut HeaderMap, url: &mut Url) -> Result<()> {
         match &self.place {
             Place::Header { name, prefix } => {
-                headers.insert(name.clone(), value(prefix, token)?);
+                headers.insert(name.clone(), header_value(SHOWN, prefix, token.secret())?);
             }
             Place::Query { name } => {
                 let query = with_parameter(url.query(), name, token.secret().expose());

@@ -4,7 +4,7 @@
 //! is a refresh token, kept where [`RefreshToken`](super::RefreshToken) looks for it. RFC 9700, 2.1 is
 //! followed: PKCE by S256 always, a `state` that nobody can guess, the redirect address to the letter.
 
-use std::fmt;
+use std::{fmt, sync::Arc, time::Duration};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, RedirectUrl, Scope, basic::BasicClient};
@@ -14,6 +14,13 @@ use super::{Callback, Token, TokenEndpoint, fault, kept::Kept};
 use crate::{Class, Context, Error, Result, Secret};
 
 const OPERATION: &str = "sign in";
+
+/// A store that cannot take the token is tried again after this time, each time twice as long: for half a
+/// minute in all.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const TRIES: u32 = 7;
+
+type Verify = dyn Fn(&Token) -> Result<Option<String>> + Send + Sync;
 
 /// How a person signs in to a connection: at which address, as which client, asking for which scopes.
 ///
@@ -29,6 +36,7 @@ const OPERATION: &str = "sign in";
 /// // sign_in.exchange(&cx, &Callback::from_query(query)?).await?;
 /// # Ok::<(), connector_sdk::Error>(())
 /// ```
+#[derive(Clone)]
 #[must_use]
 pub struct AuthorizationCode {
     endpoint: TokenEndpoint,
@@ -38,6 +46,7 @@ pub struct AuthorizationCode {
     scopes: Vec<String>,
     parameters: Vec<(String, String)>,
     issuer: Option<String>,
+    verify: Option<Arc<Verify>>,
     kept: Kept,
 }
 
@@ -57,6 +66,7 @@ impl AuthorizationCode {
             scopes: Vec::new(),
             parameters: Vec::new(),
             issuer: None,
+            verify: None,
             kept: Kept::new(None),
         }
     }
@@ -78,6 +88,18 @@ impl AuthorizationCode {
     /// it the name is not looked at, because many vendors' differs from the host that is asked.
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// Looks at the access token, with what the vendor said beside it, before anything is kept. An error is
+    /// the answer of [`SignIn::exchange`] then, and what was kept before stays. It answers whose account the
+    /// person has signed in to, where the configuration leaves that open: it is kept beside the token, and
+    /// the next sign-in to another account is refused, because the connection's states are of the first.
+    pub fn verify(
+        mut self,
+        verify: impl Fn(&Token) -> Result<Option<String>> + Send + Sync + 'static,
+    ) -> Self {
+        self.verify = Some(Arc::new(verify));
         self
     }
 
@@ -143,27 +165,73 @@ impl SignIn {
         })
     }
 
-    /// Exchanges the redirect's code, and keeps the refresh token that comes with the access token.
+    /// Exchanges the redirect's code, and keeps the refresh token that comes with the access token. Once
+    /// begun it is finished in the context's background, though who waited for it is gone.
     ///
     /// # Errors
     /// Auth when the redirect is not the answer to this attempt, comes from another server, tells of a
     /// refusal (its code stands in the context `error`), or its code is not accepted; Config when the vendor
-    /// gives no refresh token; otherwise as the token endpoint and the store answer.
+    /// gives no refresh token, and when the person has signed in to another account than before; what
+    /// [`verify`](AuthorizationCode::verify) answers; otherwise as the token endpoint and the store answer. In
+    /// each case nothing is kept, and what was kept before stays.
     pub async fn exchange(self, cx: &Context, callback: &Callback) -> Result<Token> {
-        let code = self.check(callback)?;
+        let code = self.check(callback)?.clone();
+        let work = cx.clone();
+        cx.background().spawn(async move { self.redeem(&work, &code).await }).await
+    }
+
+    async fn redeem(&self, cx: &Context, code: &Secret) -> Result<Token> {
         let AuthorizationCode { endpoint, client_id, client_secret, kept, .. } = &self.code;
         let secret = client_secret.as_ref();
+        // Before the code is spent: who cannot have the lock can try again with another code. A run that
+        // rotates the old token at this moment is done before ours is written.
+        let _lock = kept.lock(cx).await?;
+        let before = match kept.get(cx).await {
+            Ok(found) => found.and_then(|found| found.account),
+            // Such as one that is sealed with a key that is lost: signing in is the way out of that.
+            Err(error) if error.class() == Class::Config => None,
+            Err(error) => return Err(error),
+        };
         let grant = endpoint.code(cx, client_id, secret, code, &self.verifier, &self.redirect_uri).await?;
+        let token = grant.token?;
+        let account = match &self.code.verify {
+            Some(verify) => verify(&token)?,
+            None => None,
+        };
+        if let (Some(before), Some(now)) = (&before, &account)
+            && before != now
+        {
+            let message = "the person has signed in to another account than before, whose data is in this connection: \
+                           sign in to that one, or make another connection for this one";
+            let error = Error::config(OPERATION, message).with_context("before", before);
+            return Err(error.with_context("now", now));
+        }
         let Some(refresh_token) = grant.refresh_token else {
             let message = "the vendor gave no refresh token, so that the sign-in would end with its access token: ask \
                            for the scope that brings one, and allow it in the vendor's settings of this client";
             return Err(Error::config(OPERATION, message));
         };
-        // A run that rotates the old token at this moment is done before ours is written.
-        let lock = kept.lock(cx).await?;
-        kept.put(cx, &refresh_token).await?;
-        drop(lock);
-        grant.token
+        self.keep(cx, refresh_token, account).await?;
+        Ok(token)
+    }
+
+    /// Keeps it, and tries again where that may help: it was given for a code that is spent.
+    async fn keep(&self, cx: &Context, refresh_token: Secret, account: Option<String>) -> Result<()> {
+        let (mut pause, mut tries) = (FIRST_PAUSE, 1);
+        loop {
+            let error = match self.code.kept.begin(cx, refresh_token.clone(), account.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if error.class() != Class::Transient || tries == TRIES {
+                let message = "the person has signed in, but the refresh token could not be kept: mend the store, and \
+                               sign in again";
+                return Err(Error::new(error.class(), OPERATION, message).with_source(error));
+            }
+            tracing::warn!(%error, "the refresh token cannot be kept yet, and is tried again");
+            cx.clock().sleep(pause).await;
+            (pause, tries) = (pause * 2, tries + 1);
+        }
     }
 
     /// The code of a redirect that can be believed.

@@ -1,20 +1,18 @@
 //! OAuth2 client credentials (RFC 6749, 4.4).
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 
-use super::{SingleFlight, Token, TokenEndpoint, TokenSource};
+use super::{
+    Token, TokenEndpoint, TokenSource,
+    source::{Delegate, Fetch, Fetched},
+};
 use crate::{Context, Result, Secret};
 
 /// Signs in as the client itself: id and secret, no user.
-#[derive(Debug)]
-pub struct ClientCredentials {
-    credential: Arc<Credential>,
-    flight: SingleFlight,
-}
+pub struct ClientCredentials(Fetched<Credential>);
 
-#[derive(Debug)]
 struct Credential {
     endpoint: TokenEndpoint,
     client_id: String,
@@ -25,34 +23,29 @@ impl ClientCredentials {
     /// These credentials, at this endpoint.
     #[must_use]
     pub fn new(endpoint: TokenEndpoint, client_id: impl Into<String>, client_secret: Secret) -> Self {
-        let credential = Credential { endpoint, client_id: client_id.into(), client_secret };
-        Self { credential: Arc::new(credential), flight: SingleFlight::default() }
-    }
-
-    fn fetch(
-        &self,
-    ) -> impl FnOnce(Context) -> futures_util::future::BoxFuture<'static, Result<Token>> + use<> {
-        let credential = Arc::clone(&self.credential);
-        |cx| {
-            Box::pin(async move {
-                let Credential { endpoint, client_id, client_secret } = &*credential;
-                endpoint.client_credentials(&cx, client_id, client_secret).await?.token
-            })
-        }
+        Self(Fetched::new(Credential { endpoint, client_id: client_id.into(), client_secret }))
     }
 }
 
-#[async_trait]
-impl TokenSource for ClientCredentials {
-    fn held(&self, cx: &Context) -> Option<Token> {
-        self.flight.held(cx)
+impl Fetch for Credential {
+    fn fetch(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result<Token>> {
+        Box::pin(async move {
+            self.endpoint.client_credentials(&cx, &self.client_id, &self.client_secret).await?.token
+        })
     }
+}
 
-    async fn token(&self, cx: &Context) -> Result<Token> {
-        self.flight.token(cx, self.fetch()).await
+impl Delegate for ClientCredentials {
+    fn source(&self) -> &dyn TokenSource {
+        &self.0
     }
+}
 
-    async fn renew(&self, cx: &Context, refused: &Token) -> Result<Token> {
-        self.flight.renew(cx, refused, self.fetch()).await
+impl fmt::Debug for ClientCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCredentials")
+            .field("endpoint", &self.0.how().endpoint)
+            .field("client_id", &self.0.how().client_id)
+            .finish_non_exhaustive()
     }
 }

@@ -34,6 +34,12 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// and a vendor locks out who keeps asking.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(5 * 60);
 
+/// The limit of a token call.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The shortest limit of one attempt, and of silence in it.
+const ATTEMPT: Duration = Duration::from_secs(30);
+
 /// How a client shows the token endpoint who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ClientAuth {
@@ -44,8 +50,10 @@ pub enum ClientAuth {
     Basic,
 }
 
-/// An authorisation server's token endpoint. Its calls go through a stack of their own, bounded by a
-/// minute, so that they neither wait behind the connector's requests nor share their limits.
+/// An authorisation server's token endpoint. Its calls go through a stack of their own, so that they neither
+/// wait behind the connector's requests nor share their limits: a call ends within a minute, and an attempt
+/// has half of one, or more where the connection's settings give more. A shorter limit of the connection does
+/// not hold for them: who hangs up on a vendor that is about to answer loses a credential.
 ///
 /// A refused credential is remembered: it is not sent again within five minutes.
 #[derive(Clone)]
@@ -85,7 +93,9 @@ impl TokenEndpoint {
     /// Config when the network settings do not make sense.
     pub fn new(cx: &Context, url: Url) -> Result<Self> {
         let mut settings: Resilience = cx.resilience().clone();
-        settings.deadline = settings.deadline.min(Duration::from_secs(60));
+        settings.deadline = DEADLINE;
+        settings.attempt_timeout = settings.attempt_timeout.max(ATTEMPT);
+        settings.idle_timeout = settings.idle_timeout.max(ATTEMPT);
         settings.max_body = settings.max_body.min(1 << 20);
         settings.max_decompressed_body = settings.max_decompressed_body.min(1 << 20);
         let client = HttpClient::builder(cx)
@@ -132,7 +142,8 @@ impl TokenEndpoint {
         .await
     }
 
-    /// RFC 6749, 6.
+    /// RFC 6749, 6. A call that the vendor may have acted on is not repeated here, and is class Ambiguous: the
+    /// token may be spent.
     pub(super) async fn refresh(
         &self,
         cx: &Context,
@@ -145,7 +156,8 @@ impl TokenEndpoint {
             let client = self.client(id, secret);
             let token = oauth2::RefreshToken::new(token.expose().clone());
             let request = client.exchange_refresh_token(&token).add_scopes(self.asked());
-            let answer = request.request_async(&self.wire(cx)).await.map_err(failed)?;
+            let wire = Wire { repeats: false, ..self.wire(cx) };
+            let answer = request.request_async(&wire).await.map_err(failed)?;
             Ok(self.grant(cx, &answer))
         })
         .await
@@ -225,7 +237,7 @@ impl TokenEndpoint {
     }
 
     fn wire(&self, cx: &Context) -> Wire {
-        Wire { client: self.client.clone(), cx: cx.clone(), url: self.url.clone() }
+        Wire { client: self.client.clone(), cx: cx.clone(), url: self.url.clone(), repeats: true }
     }
 
     fn grant(&self, cx: &Context, answer: &Answer) -> Grant {
@@ -269,13 +281,18 @@ struct Wire {
     client: HttpClient,
     cx: Context,
     url: Url,
+    /// Whether a call may be repeated of which nobody knows what became. With a secret or an assertion it may:
+    /// another token is given. With a code it may too: if it is spent, what a vendor revokes for its second use
+    /// (RFC 6749, 4.1.2) is what has not reached us. A refresh token that comes twice may be taken for
+    /// stolen, and everything that descends from it revoked (RFC 9700, 4.14.2): see
+    /// [`RefreshToken`](super::RefreshToken), which decides.
+    repeats: bool,
 }
 
 impl Wire {
     async fn send(&self, request: Request) -> Result<Response> {
-        // Repeating it does no harm that is not done: if the vendor has acted on it and the answer is
-        // lost, a single-use credential is spent with or without another try.
-        self.client.send(&self.cx, request.idempotent()).await
+        let request = if self.repeats { request.idempotent() } else { request };
+        self.client.send(&self.cx, request).await
     }
 }
 

@@ -1,9 +1,14 @@
 //! What a token endpoint's refusals mean (RFC 6749, 5.2).
 
 use ::http::{StatusCode, header};
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
+};
+use memchr::memmem;
 use serde::Deserialize;
 use url::form_urlencoded;
+use zeroize::Zeroizing;
 
 use crate::{
     Class, Error,
@@ -32,7 +37,7 @@ impl Faults for TokenFaults {
         let (class, what) = meaning(response.status, code);
         let mut error =
             Error::new(class, request.operation(), what).with_context("status", response.status.as_u16());
-        if let Some(code) = code {
+        if let Some(code) = code.and_then(|code| presentable(code, request)) {
             error = error.with_context("error", code);
         }
         if let Some(said) = refusal.as_ref().and_then(|body| body.error_description.as_deref())
@@ -73,34 +78,79 @@ fn meaning(status: StatusCode, code: Option<&str>) -> (Class, &'static str) {
     }
 }
 
-/// Error codes are words; anything else could be anything.
+/// Error codes are words; anything else could be anything. No vendor's code that we know has a blank.
 pub(super) fn is_code(text: &str) -> bool {
     (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-. ".contains(&byte))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-/// A description that may be shown: one line, not long, and repeating nothing of what we sent.
+/// A text that may be shown: one line, not long, and repeating nothing of what we sent.
 fn presentable(said: &str, request: &Request) -> Option<String> {
     let line: String = said.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let sent = form_urlencoded::parse(request.payload()).filter(|(name, _)| name != "grant_type");
-    let repeats = |value: &str| value.len() >= 4 && said.contains(value);
-    let harmless = sent.into_iter().all(|(_, value)| !repeats(&value))
-        && !basic(request).iter().any(|part| repeats(part));
-    (harmless && !line.trim().is_empty()).then(|| line.trim().to_owned())
+    let line = line.trim();
+    // As it is, and as it is read where it is encoded for a URL. Case is that of hexadecimal digits.
+    let read: String = form_urlencoded::parse(line.replace('&', "%26").replace('=', "%3D").as_bytes())
+        .map(|(text, _)| text.into_owned())
+        .collect();
+    let said = [line.to_ascii_lowercase(), read.to_ascii_lowercase()];
+    let harmless = sent(request).iter().all(|form| !said.iter().any(|said| form.is_repeated_in(said)));
+    (harmless && !line.is_empty()).then(|| line.to_owned())
 }
 
-/// Id and secret of an HTTP Basic authentication.
-fn basic(request: &Request) -> Vec<String> {
-    let encoded = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
-    let decoded = encoded.and_then(|text| BASE64_STANDARD.decode(text).ok()).unwrap_or_default();
-    let text = String::from_utf8_lossy(&decoded).into_owned();
-    let plain = |part: &str| {
-        form_urlencoded::parse(part.as_bytes()).map(|(name, _)| name.into_owned()).collect::<String>()
-    };
-    text.split(':').map(plain).collect()
+/// Something that we sent, in one of the ways to write it.
+struct Form {
+    text: Zeroizing<String>,
+    /// What is secret gives itself away by its parts; a name only as a whole.
+    secret: bool,
+}
+
+impl Form {
+    /// So much of a secret tells whose it is, or how to guess it.
+    const PART: usize = 8;
+
+    fn is_repeated_in(&self, said: &str) -> bool {
+        let (said, text) = (said.as_bytes(), self.text.as_bytes());
+        let is_whole = text.len() >= 4 && memmem::find(said, text).is_some();
+        is_whole || self.secret && said.windows(Self::PART).any(|part| memmem::find(text, part).is_some())
+    }
+}
+
+/// What we sent that is ours: credentials in each way that a vendor might repeat them.
+fn sent(request: &Request) -> Vec<Form> {
+    let fields = form_urlencoded::parse(request.payload())
+        .filter(|(name, _)| !matches!(name.as_ref(), "grant_type" | "scope" | "redirect_uri"))
+        .map(|(name, value)| (name != "client_id", Zeroizing::new(value.into_owned())));
+    let header = basic(request);
+    let pair = header.iter().flat_map(|pair| pair.split(':')).enumerate();
+    // The client's id stands first, and both are encoded for a form (RFC 6749, 2.3.1).
+    let pair = pair.map(|(at, part)| (at > 0, decoded(part)));
+    let whole = header.iter().map(|pair| (true, pair.clone()));
+    fields.chain(pair).chain(whole).flat_map(|(secret, value)| forms(secret, &value)).collect()
+}
+
+fn forms(secret: bool, value: &str) -> impl Iterator<Item = Form> + use<> {
+    let bytes = value.as_bytes();
+    let encoded: String = form_urlencoded::byte_serialize(bytes).collect();
+    [
+        encoded.replace('+', "%20"),
+        encoded,
+        BASE64_STANDARD_NO_PAD.encode(bytes),
+        BASE64_URL_SAFE_NO_PAD.encode(bytes),
+        value.to_owned(),
+    ]
+    .map(Zeroizing::new)
+    .into_iter()
+    .map(move |text| Form { text: Zeroizing::new(text.to_ascii_lowercase()), secret })
+}
+
+/// Id and secret of an HTTP Basic authentication, with the colon between them.
+fn basic(request: &Request) -> Option<Zeroizing<String>> {
+    let encoded = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
+    String::from_utf8(BASE64_STANDARD.decode(encoded).ok()?).ok().map(Zeroizing::new)
+}
+
+fn decoded(part: &str) -> Zeroizing<String> {
+    Zeroizing::new(form_urlencoded::parse(part.as_bytes()).map(|(name, _)| name.into_owned()).collect())
 }
 
 #[cfg(test)]
@@ -169,11 +219,49 @@ mod tests {
     }
 
     #[test]
+    fn neither_a_code_nor_a_description_repeats_a_credential_in_any_way_to_write_it() {
+        let body = "grant_type=refresh_token&refresh_token=r%2B1-secret%2Ftoken%21AQ&client_id=client\
+                    &client_secret=S3CRET-CANARY-77&scope=api+refresh_token";
+        let request = Request::post("token", "/token", "application/x-www-form-urlencoded", body.to_owned());
+        for said in [
+            "S3CRET-CANARY-77",
+            "s3cret-canary-77",
+            "CANARY-77",
+            "S3CRET-C...",
+            "r+1-secret/token!AQ",
+            "r%2B1-secret%2Ftoken%21AQ",
+            "r%2b1-secret%2ftoken%21aq",
+            "%72%2B1-secret/token!AQ",
+            "token/r+1-secr",
+            "UzNDUkVULUNBTkFSWS03Nw==",
+            "cisxLXNlY3JldC90b2tlbiFBUQ",
+            "known to `client`",
+        ] {
+            assert_eq!(presentable(&format!("bad: {said}"), &request), None, "{said}");
+            assert_eq!(presentable(said, &request), None, "{said}");
+        }
+        for said in ["invalid_grant", "scope refresh_token is not allowed", "secret", "expired token", "r+1"]
+        {
+            assert_eq!(presentable(said, &request).as_deref(), Some(said));
+        }
+    }
+
+    #[test]
+    fn an_error_code_that_is_none_or_repeats_what_was_sent_is_not_shown() {
+        for code in ["invalid client_secret S3CRET-CANARY-77", "r+1-secret", "R-1-SECRET-2", "1-secret"] {
+            let error = fault(400, &format!(r#"{{"error":"{code}"}}"#)).unwrap();
+            assert!(!format!("{error:?}").to_lowercase().contains("secret"), "{error:?}");
+        }
+    }
+
+    #[test]
     fn a_secret_sent_as_basic_authentication_is_not_shown_either() {
         let header = format!("Basic {}", BASE64_STANDARD.encode("id:s%2Fcret-s%2Fcret"));
         let request = Request::post("token", "/token", "application/x-www-form-urlencoded", "")
             .header("authorization", &header);
-        assert_eq!(presentable("wrong secret s/cret-s/cret", &request), None);
+        for said in ["wrong secret s/cret-s/cret", "s%2Fcret-s%2Fcret", &header, "cret-s/cret"] {
+            assert_eq!(presentable(said, &request), None, "{said}");
+        }
         assert_eq!(presentable("wrong", &request).as_deref(), Some("wrong"));
     }
 }

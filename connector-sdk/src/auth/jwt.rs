@@ -2,14 +2,14 @@
 
 use std::{fmt, sync::Arc};
 
-use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::{
-    SigningAlgorithm, SigningKey, SingleFlight, Token, TokenEndpoint, TokenSource,
+    SigningAlgorithm, SigningKey, Token, TokenEndpoint, TokenSource,
     bearer::{EARLY, LIFE, stated, unique},
+    source::{Delegate, Fetch, Fetched},
 };
 use crate::{Context, Error, Result, Secret, Timestamp};
 
@@ -21,10 +21,7 @@ const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// token endpoint where the vendor documents that. It is never a list, and never taken from what a server
 /// says: an assertion for several audiences, or for one that somebody else chose, can be replayed at the
 /// other one (draft-ietf-oauth-rfc7523bis, audience injection).
-pub struct JwtBearer {
-    assertions: Arc<Assertions>,
-    flight: SingleFlight,
-}
+pub struct JwtBearer(Fetched<Assertions>);
 
 struct Assertions {
     endpoint: TokenEndpoint,
@@ -96,38 +93,30 @@ impl JwtBearer {
             key_id: None,
             identified: false,
         };
-        Ok(Self { assertions: Arc::new(assertions), flight: SingleFlight::default() })
+        Ok(Self(Fetched::new(assertions)))
     }
 
     /// Names the key in the header (`kid`), for a vendor that knows several of the client.
     #[must_use]
     pub fn with_key_id(self, key_id: impl Into<String>) -> Self {
-        self.change(|assertions| assertions.key_id = Some(key_id.into()))
+        Self(self.0.change(|assertions| assertions.key_id = Some(key_id.into())))
     }
 
     /// States when it was issued (`iat`) and an id of its own (`jti`), for a vendor that wants them
     /// against replays. Without this neither is stated.
     #[must_use]
     pub fn with_id(self) -> Self {
-        self.change(|assertions| assertions.identified = true)
+        Self(self.0.change(|assertions| assertions.identified = true))
     }
+}
 
-    fn change(mut self, edit: impl FnOnce(&mut Assertions)) -> Self {
-        if let Some(assertions) = Arc::get_mut(&mut self.assertions) {
-            edit(assertions);
-        }
-        self
-    }
-
-    fn fetch(&self) -> impl FnOnce(Context) -> BoxFuture<'static, Result<Token>> + use<> {
-        let assertions = Arc::clone(&self.assertions);
-        |cx| {
-            Box::pin(async move {
-                let assertion = assertions.sign(cx.clock().now())?;
-                let who = [&*assertions.issuer, &*assertions.subject, &*assertions.audience];
-                assertions.endpoint.assertion(&cx, GRANT_TYPE, &who, &assertion).await?.token
-            })
-        }
+impl Fetch for Assertions {
+    fn fetch(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result<Token>> {
+        Box::pin(async move {
+            let assertion = self.sign(cx.clock().now())?;
+            let who = [&*self.issuer, &*self.subject, &*self.audience];
+            self.endpoint.assertion(&cx, GRANT_TYPE, &who, &assertion).await?.token
+        })
     }
 }
 
@@ -156,27 +145,18 @@ fn part(value: &impl Serialize) -> Result<String> {
     }
 }
 
-#[async_trait]
-impl TokenSource for JwtBearer {
-    fn held(&self, cx: &Context) -> Option<Token> {
-        self.flight.held(cx)
-    }
-
-    async fn token(&self, cx: &Context) -> Result<Token> {
-        self.flight.token(cx, self.fetch()).await
-    }
-
-    async fn renew(&self, cx: &Context, refused: &Token) -> Result<Token> {
-        self.flight.renew(cx, refused, self.fetch()).await
+impl Delegate for JwtBearer {
+    fn source(&self) -> &dyn TokenSource {
+        &self.0
     }
 }
 
 impl fmt::Debug for JwtBearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JwtBearer")
-            .field("endpoint", &self.assertions.endpoint)
-            .field("issuer", &self.assertions.issuer)
-            .field("subject", &self.assertions.subject)
+            .field("endpoint", &self.0.how().endpoint)
+            .field("issuer", &self.0.how().issuer)
+            .field("subject", &self.0.how().subject)
             .finish_non_exhaustive()
     }
 }

@@ -28,10 +28,12 @@ mod fixed;
 mod flight;
 mod jwt;
 mod kept;
+mod owner;
 mod refresh;
 mod rotating;
 mod saml;
 mod signing;
+mod source;
 mod token;
 
 pub use api_key::ApiKey;

@@ -133,15 +133,20 @@ pub trait TokenSource: Send + Sync + fmt::Debug {
     /// Config when the token cannot stand there.
     fn apply(&self, token: &Token, headers: &mut HeaderMap, url: &mut Url) -> Result<()> {
         let _ = url;
-        headers.insert(header::AUTHORIZATION, bearer(token)?);
+        headers.insert(header::AUTHORIZATION, header_value("the access token", "Bearer ", &token.0.secret)?);
         Ok(())
     }
 }
 
-fn bearer(token: &Token) -> Result<HeaderValue> {
-    let text = zeroize::Zeroizing::new(format!("Bearer {}", token.secret().expose()));
-    let mut value = HeaderValue::try_from(text.as_str()).map_err(|_| {
-        Error::config("authenticate", "the access token holds characters that no header can carry")
+/// A credential as the value of a header, which no log shows.
+///
+/// # Errors
+/// Config when no header can carry it. Bytes beyond ASCII have no agreed meaning there (RFC 9110, 5.5).
+pub(crate) fn header_value(what: &str, prefix: &str, secret: &Secret) -> Result<HeaderValue> {
+    let text = zeroize::Zeroizing::new(format!("{prefix}{}", secret.expose()));
+    let value = HeaderValue::try_from(text.as_str()).ok().filter(|_| text.is_ascii());
+    let mut value = value.ok_or_else(|| {
+        Error::config("authenticate", format!("{what} holds characters that no header can carry"))
     })?;
     value.set_sensitive(true);
     Ok(value)

@@ -453,3 +453,22 @@ async fn until(done: impl Fn() -> bool) {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_run_ends_when_what_it_has_begun_in_the_background_has_however_it_ends() {
+    let (failing, stopping) = (Behaviour { forbidden: true, ..Behaviour::of(10) }, Behaviour::of(10));
+    for (behaviour, stops) in [(Behaviour::of(10), false), (failing, false), (stopping, true)] {
+        let world = World::with(behaviour);
+        let job = world.job();
+        if stops {
+            job.cx.stop().cancel();
+        }
+        let exchange = job.cx.background().spawn(async {
+            for _ in 0..10_000 {
+                tokio::task::yield_now().await;
+            }
+        });
+        bounded(run::run(job)).await;
+        assert!(exchange.peek().is_some(), "it was left half done; stopped: {stops}");
+    }
+}

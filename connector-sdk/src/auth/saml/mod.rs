@@ -4,7 +4,6 @@ mod assertion;
 
 use std::{fmt, sync::Arc};
 
-use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_util::future::BoxFuture;
 use memchr::memmem;
@@ -12,8 +11,9 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 use self::assertion::Statement;
 use super::{
-    SigningAlgorithm, SigningKey, SingleFlight, Token, TokenEndpoint, TokenSource,
+    SigningAlgorithm, SigningKey, Token, TokenEndpoint, TokenSource,
     bearer::{EARLY, LIFE, stated, unique},
+    source::{Delegate, Fetch, Fetched},
 };
 use crate::{Context, Error, Result, Secret, Timestamp};
 
@@ -28,10 +28,7 @@ const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:saml2-bearer";
 ///
 /// The audience is one text, exactly as configured, for the reason that [`JwtBearer`](super::JwtBearer)
 /// gives.
-pub struct SamlBearer {
-    assertions: Arc<Assertions>,
-    flight: SingleFlight,
-}
+pub struct SamlBearer(Fetched<Assertions>);
 
 struct Assertions {
     endpoint: TokenEndpoint,
@@ -66,7 +63,7 @@ impl SamlBearer {
             key: SigningKey::new(SigningAlgorithm::Rs256, private_key)?,
             certificate: None,
         };
-        Ok(Self { assertions: Arc::new(assertions), flight: SingleFlight::default() })
+        Ok(Self(Fetched::new(assertions)))
     }
 
     /// States this recipient, where the vendor calls its token endpoint by another URL than the one that
@@ -76,7 +73,7 @@ impl SamlBearer {
     /// Config when it is empty or holds control characters.
     pub fn with_recipient(self, recipient: impl Into<String>) -> Result<Self> {
         let recipient = stated("recipient", recipient.into())?;
-        Ok(self.change(|assertions| assertions.recipient = recipient))
+        Ok(Self(self.0.change(|assertions| assertions.recipient = recipient)))
     }
 
     /// Sends the key's X.509 certificate (PEM; of a chain, the first) along in each assertion, for a vendor
@@ -94,29 +91,20 @@ impl SamlBearer {
             .map_err(|_| refused("holds no X.509 certificate in PEM"))?;
         // A certificate holds its public key as we have it, so that no parser is needed to tell that it
         // does not; whether the rest of it is in order is for the vendor to judge.
-        if memmem::find(&certificate, self.assertions.key.public_key()).is_none() {
+        if memmem::find(&certificate, self.0.how().key.public_key()).is_none() {
             return Err(refused("is not that of `private_key`"));
         }
-        Ok(self.change(|assertions| assertions.certificate = Some(certificate)))
+        Ok(Self(self.0.change(|assertions| assertions.certificate = Some(certificate))))
     }
+}
 
-    fn change(mut self, edit: impl FnOnce(&mut Assertions)) -> Self {
-        if let Some(assertions) = Arc::get_mut(&mut self.assertions) {
-            edit(assertions);
-        }
-        self
-    }
-
-    fn fetch(&self) -> impl FnOnce(Context) -> BoxFuture<'static, Result<Token>> + use<> {
-        let assertions = Arc::clone(&self.assertions);
-        |cx| {
-            Box::pin(async move {
-                let assertion = assertions.sign(cx.clock().now())?;
-                let Assertions { endpoint, issuer, subject, audience, recipient, .. } = &*assertions;
-                let who = [&**issuer, subject, audience, recipient];
-                endpoint.assertion(&cx, GRANT_TYPE, &who, &assertion).await?.token
-            })
-        }
+impl Fetch for Assertions {
+    fn fetch(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result<Token>> {
+        Box::pin(async move {
+            let assertion = self.sign(cx.clock().now())?;
+            let who = [&*self.issuer, &*self.subject, &*self.audience, &*self.recipient];
+            self.endpoint.assertion(&cx, GRANT_TYPE, &who, &assertion).await?.token
+        })
     }
 }
 
@@ -139,27 +127,18 @@ impl Assertions {
     }
 }
 
-#[async_trait]
-impl TokenSource for SamlBearer {
-    fn held(&self, cx: &Context) -> Option<Token> {
-        self.flight.held(cx)
-    }
-
-    async fn token(&self, cx: &Context) -> Result<Token> {
-        self.flight.token(cx, self.fetch()).await
-    }
-
-    async fn renew(&self, cx: &Context, refused: &Token) -> Result<Token> {
-        self.flight.renew(cx, refused, self.fetch()).await
+impl Delegate for SamlBearer {
+    fn source(&self) -> &dyn TokenSource {
+        &self.0
     }
 }
 
 impl fmt::Debug for SamlBearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SamlBearer")
-            .field("endpoint", &self.assertions.endpoint)
-            .field("issuer", &self.assertions.issuer)
-            .field("subject", &self.assertions.subject)
+            .field("endpoint", &self.0.how().endpoint)
+            .field("issuer", &self.0.how().issuer)
+            .field("subject", &self.0.how().subject)
             .finish_non_exhaustive()
     }
 }

@@ -1,14 +1,16 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use connector_sdk::{
-    Class, Secret,
-    auth::{AuthorizationCode, Callback, RefreshToken, SignIn, TokenSource},
+    Class, Error, Secret,
+    auth::{AuthorizationCode, Callback, RefreshToken, SignIn, Token, TokenSource},
+    context::Background,
     http::Url,
     secret::TokenStore as _,
 };
 
 use super::{Bench, granted, refused};
+use crate::support::{soon, until};
 
 const ISSUER: &str = "https://login.vendor.example";
 
@@ -160,6 +162,118 @@ async fn a_code_that_the_vendor_does_not_take_keeps_nothing() {
     let error = sign_in.exchange(&bench.cx, &callback).await.unwrap_err();
     assert_eq!(error.class(), Class::Auth, "{error}");
     assert!(bench.store.get("refresh_token").await.unwrap().is_none());
+}
+
+/// Signs in; the answer names this account.
+async fn sign_in(bench: &Bench, code: AuthorizationCode) -> connector_sdk::Result<Token> {
+    let sign_in = code.begin(redirect());
+    let callback = agreed(&sign_in, "");
+    sign_in.exchange(&bench.cx, &callback).await
+}
+
+fn of_account(account: &str) -> super::Reply {
+    granted("t", &format!(r#","refresh_token":"of-{account}","account":"{account}""#))
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_stand_the_check_is_not_kept_and_the_one_before_stays() {
+    let bench = Bench::new([approved(), of_account("evil"), granted("t-2", "")]).await;
+    sign_in(&bench, code(&bench)).await.unwrap();
+    let strict = code(&bench).verify(|token| match token.extra().get("account").map(String::as_str) {
+        Some("evil") => Err(Error::config("sign in", "another org")),
+        _ => Ok(None),
+    });
+    let error = sign_in(&bench, strict).await.unwrap_err();
+    assert_eq!((error.class(), error.message()), (Class::Config, "another org"));
+    RefreshToken::from_store(bench.endpoint(), "client", None).token(&bench.cx).await.unwrap();
+    assert_eq!(bench.forms()[2]["refresh_token"], "r-1");
+}
+
+#[tokio::test]
+async fn who_signs_in_to_another_account_than_before_is_refused_also_when_the_token_has_rotated_since() {
+    let rotated = granted("t", r#","refresh_token":"r-2""#);
+    let bench = Bench::new([of_account("one"), rotated, of_account("two"), of_account("one")]).await;
+    let code = || code(&bench).verify(|token| Ok(token.extra().get("account").cloned()));
+    sign_in(&bench, code()).await.unwrap();
+    RefreshToken::from_store(bench.endpoint(), "client", None).token(&bench.cx).await.unwrap();
+    let error = sign_in(&bench, code()).await.unwrap_err();
+    assert_eq!(error.class(), Class::Config, "{error}");
+    assert!(error.to_string().contains("one") && error.to_string().contains("two"), "{error}");
+    assert!(bench.store.get("refresh_token").await.unwrap().unwrap().expose().contains("r-2"));
+    sign_in(&bench, code()).await.unwrap();
+    assert!(bench.store.get("refresh_token").await.unwrap().unwrap().expose().contains("of-one"));
+}
+
+#[tokio::test]
+async fn a_code_is_not_spent_before_the_token_can_be_kept() {
+    let bench = Bench::new([approved()]).await;
+    let _other = bench.store.try_lock("refresh_token").await.unwrap();
+    bench.cx.stop().cancel(); // so that the other is not waited for
+    let error = soon(sign_in(&bench, code(&bench))).await.unwrap_err();
+    assert_eq!(error.class(), Class::Transient, "{error}");
+    assert!(bench.forms().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_kept_at_once_is_kept_later_and_else_that_is_said() {
+    let bench = Bench::new([approved(), approved()]).await;
+    bench.store.failing(true);
+    let mended = async {
+        until(|| bench.clock.log.count("sleep 500ms") > 0).await;
+        bench.store.failing(false);
+        bench.clock.advance(Duration::from_millis(500));
+    };
+    let (token, ()) = tokio::join!(soon(sign_in(&bench, code(&bench))), mended);
+    token.unwrap();
+    assert_eq!(bench.store.log.entries(), ["kept r-1"]);
+
+    bench.store.failing(true);
+    let broken = async {
+        for pause in ["500ms", "1s", "2s", "4s", "8s", "16s"] {
+            let seen = if pause == "500ms" { 1 } else { 0 };
+            until(|| bench.clock.log.count(&format!("sleep {pause}")) > seen).await;
+            bench.clock.skip();
+        }
+    };
+    let (token, ()) = tokio::join!(soon(sign_in(&bench, code(&bench))), broken);
+    let error = token.unwrap_err();
+    assert!(error.message().contains("could not be kept"), "{error}");
+}
+
+#[tokio::test]
+async fn a_sign_in_outlives_who_waits_for_it() {
+    let bench = Bench::new([approved()]).await;
+    let mut waiting = Box::pin(sign_in(&bench, code(&bench)));
+    tokio::select! {
+        biased;
+        _ = &mut waiting => panic!("the answer came before it was looked for"),
+        () = bench.server.arrival() => drop(waiting),
+    }
+    soon(bench.cx.background().settled(&*bench.clock, Background::PATIENCE)).await.unwrap();
+    assert_eq!(bench.store.log.entries(), ["kept r-1"]);
+}
+
+#[tokio::test]
+async fn who_signs_in_leaves_the_descent_of_a_configured_token_alone_and_is_heard() {
+    let replies =
+        ["r-2", "s-1", "r-3", "s-2"].map(|next| granted("t", &format!(r#","refresh_token":"{next}""#)));
+    let bench = Bench::new(replies).await;
+    let old = || RefreshToken::new(bench.endpoint(), "client", None, "r-1".into());
+    old().token(&bench.cx).await.unwrap();
+    sign_in(&bench, code(&bench)).await.unwrap();
+    old().token(&bench.cx).await.unwrap();
+    RefreshToken::from_store(bench.endpoint(), "client", None).token(&bench.cx).await.unwrap();
+    let used: Vec<_> = bench.forms().iter().filter_map(|form| form.get("refresh_token").cloned()).collect();
+    assert_eq!(used, ["r-1", "r-2", "s-1"]);
+}
+
+#[tokio::test]
+async fn what_nobody_can_read_keeps_nobody_from_signing_in() {
+    let bench = Bench::new([approved(), granted("t-2", "")]).await;
+    bench.store.put("refresh_token", Secret::from("{}")).await.unwrap();
+    sign_in(&bench, code(&bench)).await.unwrap();
+    RefreshToken::from_store(bench.endpoint(), "client", None).token(&bench.cx).await.unwrap();
+    assert_eq!(bench.forms()[1]["refresh_token"], "r-1");
 }
 
 #[tokio::test]

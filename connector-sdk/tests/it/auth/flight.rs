@@ -4,23 +4,33 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     task::{self, Poll},
+    time::Duration,
 };
 
 use connector_sdk::{
-    Class, Context, Counters, Error, Result,
+    Class, Clock as _, Context, Counters, Error, Result,
     auth::{RefreshToken, SingleFlight, Token, TokenSource},
+    context::Background,
     http::{
         AuthLayer, Call, HeaderMap, Hosts, OneQuota, Request, Response, StackCounters, StackState,
         StatusCode, StatusFaults, stack,
     },
     resilience::{QuotaKey, Resilience},
+    secret::{TokenLock, TokenStore as _},
 };
-use futures_util::future::{BoxFuture, join_all};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, join_all},
+};
 use tokio::sync::Notify;
 use tower::{Service, ServiceExt as _};
 
 use super::{Bench, granted};
-use crate::support::soon;
+use crate::support::{
+    Log,
+    clock::{ManualClock, NOON},
+    soon,
+};
 
 /// A vendor in memory that accepts one token, and forgets it when told so.
 #[derive(Debug, Clone, Default)]
@@ -124,22 +134,151 @@ async fn a_refresh_outlives_the_caller_that_began_it() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_all_have_left_is_finished_by_the_next_to_ask() {
-    let bench = Bench::new([granted("t-1", r#","refresh_token":"r-2""#)]).await;
-    let source = RefreshToken::new(bench.endpoint(), "client", None, "r-1".into());
-    let mut leader = Box::pin(source.token(&bench.cx));
-    tokio::select! {
-        biased;
-        _ = &mut leader => panic!("the answer came before it was looked for"),
-        () = bench.server.arrival() => drop(leader),
+async fn an_exchange_that_all_have_left_is_finished_and_kept_and_its_lock_let_go() {
+    for source_is_dropped in [false, true] {
+        let bench = Bench::new([granted("t-1", r#","refresh_token":"r-2""#)]).await;
+        let mut source = Some(RefreshToken::new(bench.endpoint(), "client", None, "r-1".into()));
+        {
+            let mut leader = Box::pin(source.as_ref().unwrap().token(&bench.cx));
+            tokio::select! {
+                biased;
+                _ = &mut leader => panic!("the answer came before it was looked for"),
+                () = bench.server.arrival() => {}
+            }
+        }
+        if source_is_dropped {
+            source = None;
+        }
+        assert_eq!((bench.store.log.count("kept"), bench.cx.background().len()), (0, 1));
+        assert!(matches!(bench.store.try_lock("refresh_token").await.unwrap(), TokenLock::Busy));
+        soon(bench.cx.background().settled(&*bench.clock, Background::PATIENCE)).await.unwrap();
+        assert_eq!((bench.forms().len(), bench.store.log.count("kept r-2")), (1, 1));
+        assert!(matches!(bench.store.try_lock("refresh_token").await.unwrap(), TokenLock::Held(_)));
+        if let Some(source) = source {
+            assert_eq!(source.held(&bench.cx).unwrap().secret().expose(), "t-1");
+        }
     }
-    assert_eq!(bench.store.log.count("kept"), 0);
-    assert_eq!(source.token(&bench.cx).await.unwrap().secret().expose(), "t-1");
-    assert_eq!(
-        (bench.forms().len(), bench.store.log.count("kept r-2")),
-        (1, 1),
-        "one exchange, and nothing lost"
-    );
+}
+
+#[tokio::test]
+async fn who_waits_for_the_background_waits_by_the_clock_and_not_for_ever() {
+    let (clock, started) = (ManualClock::new(Log::default()), NOON);
+    let cx = Context::builder("acme", "desk").clock(clock.clone()).build();
+    let derived = cx.with_successors(Arc::new(connector_sdk::secret::NoSuccessors));
+    let (done, doing) = tokio::sync::oneshot::channel::<()>();
+    drop(derived.background().spawn(async move { doing.await.is_ok() }));
+    let elapsed = clock.run(cx.background().settled(&*clock, Background::PATIENCE)).await.unwrap_err();
+    assert_eq!(elapsed.0, Background::PATIENCE);
+    assert_eq!(clock.now(), started + Background::PATIENCE);
+    done.send(()).unwrap();
+    soon(cx.background().settled(&*clock, Background::PATIENCE)).await.unwrap();
+    assert!(cx.background().is_empty());
+}
+
+#[test]
+fn outside_of_a_runtime_the_next_to_ask_goes_on_with_what_was_left() {
+    let cx = Context::builder("acme", "desk").build();
+    let (tokens, asked) = (SingleFlight::default(), AtomicU32::new(0));
+    let (go, gone) = tokio::sync::oneshot::channel::<()>();
+    let gone = std::sync::Mutex::new(Some(gone));
+    let fetch = |_| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        let gone = gone.lock().unwrap().take().unwrap();
+        async move {
+            gone.await.unwrap();
+            Ok(Token::new("t-1".into()))
+        }
+    };
+    assert!(tokens.token(&cx, fetch).now_or_never().is_none());
+    go.send(()).unwrap();
+    assert_eq!(tokens.token(&cx, fetch).now_or_never().unwrap().unwrap().secret().expose(), "t-1");
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn what_panics_while_it_fetches_is_a_bug_and_the_next_asks_again() {
+    let (cx, tokens) = (Context::builder("acme", "desk").build(), SingleFlight::default());
+    let panics = |_| async { panic!("canary") };
+    let error = tokens.token(&cx, panics).await.unwrap_err();
+    assert_eq!(error.class(), Class::Bug, "{error}");
+    assert!(tokens.token(&cx, |_| async { Ok(Token::new("t-1".into())) }).await.is_ok());
+}
+
+/// A token that ends in an hour, from a source that then answers with an error of this class.
+struct Failing {
+    cx: Context,
+    clock: Arc<ManualClock>,
+    tokens: SingleFlight,
+    class: Class,
+    asked: AtomicU32,
+}
+
+impl Failing {
+    async fn new(class: Class) -> Self {
+        let clock = ManualClock::new(Log::default());
+        let cx = Context::builder("acme", "desk").clock(clock.clone()).build();
+        let tokens = SingleFlight::default();
+        let first = |cx: Context| async move {
+            Ok(Token::new("t-1".into()).with_expiry(cx.clock().now() + Duration::from_secs(3600)))
+        };
+        tokens.token(&cx, first).await.unwrap();
+        Self { cx, clock, tokens, class, asked: AtomicU32::new(0) }
+    }
+
+    fn fetch(&self) -> impl FnOnce(Context) -> BoxFuture<'static, Result<Token>> + use<> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let class = self.class;
+        move |_| Box::pin(async move { Err(Error::new(class, "token", "not now").into_exhausted()) })
+    }
+
+    async fn token(&self) -> Result<Token> {
+        if let Some(held) = self.tokens.held(&self.cx) {
+            return Ok(held);
+        }
+        self.tokens.token(&self.cx, self.fetch()).await
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_used_until_its_very_end_while_its_renewal_fails() {
+    for class in [Class::Transient, Class::RateLimited] {
+        let failing = Failing::new(class).await;
+        failing.clock.advance(Duration::from_secs(3540));
+        for second in 0..60 {
+            let token = failing.token().await.unwrap();
+            assert_eq!(token.secret().expose(), "t-1", "in second {second}");
+            failing.clock.advance(Duration::from_secs(1));
+        }
+        assert_eq!(failing.asked.load(Ordering::Relaxed), 6, "every ten seconds");
+        assert_eq!(failing.token().await.unwrap_err().class(), class, "it has ended");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_renewal_is_heard_at_once_and_a_token_that_was_refused_is_not_used() {
+    let failing = Failing::new(Class::Auth).await;
+    failing.clock.advance(Duration::from_secs(3540));
+    assert_eq!(failing.token().await.unwrap_err().class(), Class::Auth);
+    let failing = Failing::new(Class::Transient).await;
+    failing.clock.advance(Duration::from_secs(3540));
+    let held = failing.token().await.unwrap();
+    let error = failing.tokens.renew(&failing.cx, &held, failing.fetch()).await.unwrap_err();
+    assert_eq!(error.class(), Class::Transient);
+}
+
+#[tokio::test]
+async fn who_has_a_token_that_is_still_good_waits_five_seconds_for_the_next() {
+    let Failing { cx, clock, tokens, .. } = Failing::new(Class::Transient).await;
+    clock.advance(Duration::from_secs(3540));
+    let (answer, answered) = tokio::sync::oneshot::channel::<Token>();
+    let before = clock.now();
+    let hanging = |_| async move { Ok(answered.await.unwrap()) };
+    let token = clock.run(tokens.token(&cx, hanging)).await.unwrap();
+    assert_eq!((token.secret().expose().as_str(), clock.now()), ("t-1", before + Duration::from_secs(5)));
+    assert!(tokens.held(&cx).is_some(), "nobody waits again for ten seconds");
+    answer.send(Token::new("t-2".into())).unwrap();
+    soon(cx.background().settled(&*clock, Background::PATIENCE)).await.unwrap();
+    assert_eq!(tokens.held(&cx).unwrap().secret().expose(), "t-2");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod canary;
 mod code;
 mod flight;
 mod grants;
+mod kept;
 mod oidc;
 mod rotating;
 mod rotation;

@@ -3,26 +3,28 @@ use std::{sync::Arc, time::Duration};
 use connector_sdk::{
     Class, Delivery, Network, Secret,
     auth::{RefreshToken, TokenEndpoint, TokenSource},
+    context::Background,
     http::{HttpClient, Request},
-    secret::TokenStore as _,
+    resilience::Resilience,
+    secret::{TokenLock, TokenStore as _},
 };
 
 use super::{Bench, Store, granted, refused};
 use crate::support::{
     server::{Reply, Server, json, ok},
-    soon,
+    soon, until,
 };
 
-fn source(bench: &Bench, configured: &str) -> RefreshToken {
+pub(super) fn source(bench: &Bench, configured: &str) -> RefreshToken {
     RefreshToken::new(bench.endpoint(), "client", Some("s3cret".into()), configured.into())
 }
 
-fn rotating(access_token: &str, refresh_token: &str) -> Reply {
+pub(super) fn rotating(access_token: &str, refresh_token: &str) -> Reply {
     granted(access_token, &format!(r#","refresh_token":"{refresh_token}""#))
 }
 
 /// Which refresh tokens the endpoint was sent.
-fn used(bench: &Bench) -> Vec<String> {
+pub(super) fn used(bench: &Bench) -> Vec<String> {
     bench.forms().iter().map(|form| form["refresh_token"].clone()).collect()
 }
 
@@ -97,6 +99,21 @@ async fn a_refresh_token_that_cannot_be_kept_is_not_lost_and_its_access_token_no
 }
 
 #[tokio::test]
+async fn what_could_not_be_kept_is_kept_later_though_nobody_asks_any_more() {
+    let bench = Bench::new([rotating("t-1", "r-2")]).await;
+    bench.store.failing(true);
+    source(&bench, "r-1").token(&bench.cx).await.unwrap_err();
+    until(|| bench.clock.log.count("sleep 1s") > 0).await;
+    bench.clock.advance(Duration::from_secs(1));
+    until(|| bench.clock.log.count("sleep 2s") > 0).await;
+    bench.store.failing(false);
+    bench.clock.advance(Duration::from_secs(2));
+    soon(bench.cx.background().settled(&*bench.clock, Background::PATIENCE)).await.unwrap();
+    assert_eq!(bench.store.log.entries(), ["kept r-2"]);
+    assert!(matches!(bench.store.try_lock("refresh_token").await.unwrap(), TokenLock::Held(_)));
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_used_does_not_cost_the_refresh_token_in_it() {
     let more = r#","refresh_token":"r-2","instance_url":"undefined""#;
     let bench = Bench::new([granted("t-1", more), granted("t-2", "")]).await;
@@ -124,23 +141,6 @@ async fn a_person_who_authorises_again_is_heard() {
     // The store still holds r-2, which descends from r-1; r-9 is somebody's new word.
     renew(&source(&bench, "r-9"), &bench).await;
     assert_eq!(used(&bench), ["r-1", "r-2", "r-9", "r-10"]);
-}
-
-#[tokio::test]
-async fn a_refresh_token_that_a_host_put_into_the_store_as_it_is_wins() {
-    let bench = Bench::new([granted("t-1", "")]).await;
-    bench.store.put("refresh_token", Secret::from("from-login")).await.unwrap();
-    source(&bench, "r-1").token(&bench.cx).await.unwrap();
-    assert_eq!(used(&bench), ["from-login"]);
-}
-
-#[tokio::test]
-async fn two_sources_of_one_connection_keep_theirs_under_two_names() {
-    let bench = Bench::new([rotating("t-1", "r-2"), rotating("u-1", "q-2")]).await;
-    source(&bench, "r-1").token(&bench.cx).await.unwrap();
-    source(&bench, "q-1").stored_as("other").token(&bench.cx).await.unwrap();
-    assert!(bench.store.get("refresh_token").await.unwrap().unwrap().expose().contains("r-2"));
-    assert!(bench.store.get("other").await.unwrap().unwrap().expose().contains("q-2"));
 }
 
 #[tokio::test]
@@ -293,6 +293,105 @@ async fn case_76_a_network_that_fails_is_no_reason_to_authorise_again() {
         assert_eq!(error.class(), Class::Transient, "{error}");
     }
     source.token(&bench.cx).await.unwrap();
+}
+
+/// Three attempts, and no wait between them.
+fn patient() -> Resilience {
+    let mut settings = Resilience::default();
+    settings.base_delay = Duration::ZERO;
+    settings
+}
+
+#[tokio::test]
+async fn a_short_limit_of_the_connection_does_not_cut_an_exchange() {
+    let mut settings = patient();
+    settings.attempt_timeout = Duration::from_secs(1);
+    settings.idle_timeout = Duration::from_secs(1);
+    settings.deadline = Duration::from_secs(2);
+    let (answer, fed) = tokio::sync::mpsc::unbounded_channel();
+    let bench = Bench::with_settings([Reply::Fed(Vec::new(), fed)], Default::default(), settings).await;
+    let source = source(&bench, "r-1");
+    let vendor = async {
+        bench.server.arrival().await;
+        bench.clock.advance(Duration::from_secs(29));
+        let Reply::Keep(bytes) = rotating("t-1", "r-2") else { panic!("an answer") };
+        let (head, body) = bytes.split_at(bytes.len() - 10);
+        answer.send(head.to_vec()).unwrap();
+        tokio::task::yield_now().await;
+        answer.send(body.to_vec()).unwrap();
+    };
+    let (token, ()) = tokio::join!(soon(source.token(&bench.cx)), vendor);
+    assert_eq!(token.unwrap().secret().expose(), "t-1");
+    assert_eq!(used(&bench), ["r-1"]);
+    assert_eq!(bench.store.log.entries(), ["kept r-2"]);
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_the_token_is_sent_once_more_and_no_more() {
+    let bench = Bench::with_settings([Reply::Reset, rotating("t-1", "r-2")], Default::default(), patient());
+    let bench = bench.await;
+    assert_eq!(soon(source(&bench, "r-1").token(&bench.cx)).await.unwrap().secret().expose(), "t-1");
+    assert_eq!(used(&bench), ["r-1", "r-1"], "it was not spent");
+
+    let bench = Bench::with_settings([Reply::Reset, Reply::Reset], Default::default(), patient()).await;
+    let error = soon(source(&bench, "r-1").token(&bench.cx)).await.unwrap_err();
+    assert_eq!((error.class(), error.delivery()), (Class::Transient, Delivery::Unknown), "{error}");
+    assert!(error.message().contains("lost") && error.is_exhausted(), "{error}");
+    assert_eq!(used(&bench), ["r-1", "r-1"]);
+
+    let replies = [Reply::Reset, refused("invalid_grant")];
+    let bench = Bench::with_settings(replies, Default::default(), patient()).await;
+    let error = soon(source(&bench, "r-1").token(&bench.cx)).await.unwrap_err();
+    assert_eq!(error.class(), Class::Auth);
+    assert!(error.context().any(|(name, _)| name == "earlier_answer"), "{error}");
+    assert_eq!(used(&bench), ["r-1", "r-1"]);
+}
+
+#[tokio::test]
+async fn after_a_lost_answer_what_another_process_has_kept_is_used() {
+    let store = Store::without_locks();
+    store.put("refresh_token", Secret::from("r-1")).await.unwrap();
+    let (answer, fed) = tokio::sync::mpsc::unbounded_channel();
+    let replies = [Reply::Fed(Vec::new(), fed), rotating("t-2", "r-3")];
+    let bench = Bench::with_settings(replies, store.clone(), patient()).await;
+    let source = RefreshToken::from_store(bench.endpoint(), "client", None);
+    let other = async {
+        bench.server.arrival().await;
+        let kept = r#"{"refresh_token":"r-2","descends_from":""}"#;
+        store.kept.lock().unwrap().insert("refresh_token".to_owned(), Secret::from(kept));
+        drop(answer);
+    };
+    let (token, ()) = tokio::join!(soon(source.token(&bench.cx)), other);
+    assert_eq!(token.unwrap().secret().expose(), "t-2");
+    assert_eq!(used(&bench), ["r-1", "r-2"]);
+}
+
+#[tokio::test]
+async fn who_waits_for_another_process_does_not_when_it_is_to_stop() {
+    let bench = Bench::new([]).await;
+    let _other = bench.store.try_lock("refresh_token").await.unwrap();
+    bench.cx.stop().cancel();
+    let error = soon(source(&bench, "r-1").token(&bench.cx)).await.unwrap_err();
+    assert!(error.class() == Class::Transient && error.message().contains("stopping"), "{error}");
+}
+
+#[tokio::test]
+async fn who_only_waits_for_another_process_is_not_waited_for_at_the_end() {
+    let bench = Bench::new([]).await;
+    let _other = bench.store.try_lock("refresh_token").await.unwrap();
+    let source = source(&bench, "r-1");
+    assert!(futures_util::poll!(&mut Box::pin(source.token(&bench.cx))).is_pending());
+    let background = bench.cx.background();
+    let half_a_second = async {
+        for _ in 0..10 {
+            bench.clock.advance(Duration::from_millis(50));
+            tokio::task::yield_now().await;
+        }
+    };
+    let settled = soon(background.settled(&*bench.clock, Background::PATIENCE));
+    let (settled, ()) = tokio::join!(settled, half_a_second);
+    settled.unwrap();
+    assert!(!background.is_awaited() && used(&bench).is_empty());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use connector_sdk::{
     Class, Context, Error, Network, Secret,
-    auth::{ApiKey, Basic, Token, TokenSource},
+    auth::{ApiKey, Basic, StaticToken, Token, TokenSource},
     http::{HeaderMap, HttpClient, Request, Url},
     resilience::Resilience,
 };
@@ -199,4 +199,27 @@ async fn a_credential_that_is_refused_cannot_be_renewed_and_says_so() {
     assert!(shown.contains("API key") && shown.contains("cannot be renewed"), "{shown}");
     let (_, shown) = send(Basic::new("u", &"canary".into()).unwrap(), "/list", refusal()).await;
     assert!(shown.contains("user or password") && !shown.contains("canary"), "{shown}");
+}
+
+#[tokio::test]
+async fn case_86_a_credential_that_is_given_goes_to_no_other_tenant_or_connection() {
+    let sources: [Box<dyn TokenSource>; 3] = [
+        Box::new(StaticToken::new("canary".into())),
+        Box::new(ApiKey::header("x-api-key", "canary".into()).unwrap()),
+        Box::new(Basic::new("user", &"canary".into()).unwrap()),
+    ];
+    for source in sources {
+        let cx = Context::builder("acme", "desk").build();
+        let token = source.held(&cx).unwrap();
+        for (tenant, connection) in [("other", "desk"), ("acme", "other")] {
+            let other = Context::builder(tenant, connection).build();
+            assert!(source.held(&other).is_none(), "{source:?}");
+            for result in [source.token(&other).await, source.renew(&other, &token).await] {
+                let error = result.unwrap_err();
+                assert_eq!(error.class(), Class::Bug, "{error}");
+                assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+            }
+        }
+        assert!(source.held(&cx).is_some() && source.token(&cx).await.is_ok());
+    }
 }

@@ -202,17 +202,23 @@ async fn case_71_a_process_that_dies_between_the_answer_and_the_disk_is_told_to_
     let store = Arc::<Store>::default();
     let dying = Arc::new(Dying { store: Arc::clone(&store), reached: AtomicBool::new(false) });
     let vendor = Vendor::start(dying.clone()).await;
-    let source = vendor.source();
-    let mut token = Box::pin(source.token(&vendor.cx));
-    soon(async {
-        while !dying.reached.load(Ordering::Acquire) {
-            assert!(futures_util::poll!(&mut token).is_pending(), "no token before it is durable");
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    drop(token);
-    drop(source);
+    let (source, cx) = (vendor.source(), vendor.cx.clone());
+    let process = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut token = Box::pin(source.token(&cx));
+            soon(async {
+                while !dying.reached.load(Ordering::Acquire) {
+                    assert!(futures_util::poll!(&mut token).is_pending(), "no token before it is durable");
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        });
+        // With the runtime ends what runs in the background, as with a process.
+        drop(runtime);
+    });
+    process.await.unwrap();
     assert_eq!(vendor.seen(), (1, 0));
 
     // The next process finds r-1, which the vendor has forgotten.

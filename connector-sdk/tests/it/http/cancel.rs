@@ -94,7 +94,7 @@ async fn an_operation_dropped_at_any_of_its_waits_leaves_no_place_taken_and_no_p
             !matches!(breaker, BreakerState::HalfOpen { probing: true, .. }),
             "after {drop_after}: {breaker:?}"
         );
-        // A token that is being fetched is fetched on by whoever asks next; nothing else sleeps.
+        // A token that is being fetched is fetched to its end in the background; nothing else sleeps.
         assert!(bench.clock.sleepers() <= 1, "dropped after {drop_after}");
         if done {
             waits = drop_after;
