@@ -8,6 +8,7 @@
     reason = "a test that fails panics, and one that is skipped says so"
 )]
 
+mod history;
 mod run;
 mod salesforce_org;
 mod tidy;

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
@@ -74,7 +74,7 @@ fn the_sdk_pulls_in_no_database_no_arrow_and_no_web_server() {
     }
 }
 
-fn sources() -> Vec<PathBuf> {
+pub(crate) fn sources() -> Vec<PathBuf> {
     let output = Command::new("git")
         .args([
             "ls-files",
