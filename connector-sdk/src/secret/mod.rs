@@ -4,6 +4,8 @@ mod chain;
 mod env;
 mod file;
 mod lock;
+pub mod pair;
+mod reading;
 mod redact;
 mod store;
 mod successors;
@@ -22,6 +24,7 @@ pub use chain::ChainSecrets;
 pub use env::EnvSecrets;
 pub use file::FileSecrets;
 pub use lock::TokenLock;
+pub use reading::{read_secret, read_secret_file};
 pub use redact::redacted;
 pub use store::SecretStore;
 pub use successors::{NoSuccessors, Successors};
@@ -39,11 +42,11 @@ pub use vault::{VaultAuth, VaultConfig, VaultSecrets};
 ///
 /// It cannot be printed or serialised, which the compiler holds:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let secret = connector_sdk::Secret::new(String::from("hunter2"));
 /// println!("{secret}");
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let secret = connector_sdk::Secret::new(String::from("hunter2"));
 /// serde_json::to_string(&secret).unwrap();
 /// ```

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::{
     Secret, SecretStore,
-    store::{checked, replaced, same},
+    pair::{checked, missing, present, replaced, same, stageable},
 };
 use crate::{
     Context, Error, Result,
@@ -59,7 +59,8 @@ impl VaultConfig {
 }
 
 /// Looks a secret up in the field `value` of the Vault secret of its name, or in the field that the name
-/// gives after `#`: `crm#client_id`. One whose latest version is deleted is not there.
+/// gives after `#`: `crm#client_id`. One whose latest version is deleted is not there, and an empty field is
+/// as good as none.
 ///
 /// The next one is in a field beside it, `value_next`. It is no newer version: what everybody else reads is
 /// the latest version, so that a newer one would be the current one at once, and for all. Staging and
@@ -165,10 +166,10 @@ impl VaultSecrets {
         let (path, field) = self.locate(name)?;
         let mut attempt = 1;
         loop {
-            let missing =
-                || Error::config(WRITE, "there is no secret of that name whose place it could take");
-            let found = self.read(&path).await?.filter(|found| found.fields.contains_key(field));
-            let mut found = found.ok_or_else(|| missing().with_context("name", name))?;
+            let mut found = self.read(&path).await?.ok_or_else(|| missing(name))?;
+            if found.text(name, field)?.is_none() {
+                return Err(missing(name));
+            }
             if !edit(&mut found, field)? {
                 return Ok(());
             }
@@ -184,7 +185,7 @@ impl Found {
     fn text(&self, name: &str, field: &str) -> Result<Option<Secret>> {
         match self.fields.get(field) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(Secret::from(text.as_str()))),
+            Some(Value::String(text)) => Ok(present(Some(Secret::from(text.as_str())))),
             Some(_) => {
                 Err(Error::config(READ, format!("its field `{field}` is no text")).with_context("name", name))
             }
@@ -231,7 +232,12 @@ impl SecretStore for VaultSecrets {
         Ok(found.text(name, &next_of(field))?.filter(|next| !same(next, &current)))
     }
 
+    async fn writable(&self, name: &str) -> Result<()> {
+        self.locate(name).map(drop)
+    }
+
     async fn stage(&self, name: &str, next: &Secret) -> Result<()> {
+        let next = stageable(name, next)?;
         self.edit(name, |found, field| {
             found.fields.insert(next_of(field), next.expose().as_str().into());
             Ok(true)
