@@ -28,7 +28,7 @@ pub use reading::{read_secret, read_secret_file};
 pub use redact::redacted;
 pub use store::SecretStore;
 pub use successors::{NoSuccessors, Successors};
-pub use vault::{VaultAuth, VaultConfig, VaultSecrets};
+pub use vault::{KubernetesJwt, VaultAuth, VaultConfig, VaultSecrets};
 
 /// A value that must not be seen: it has no Display, no Serialize, a Debug that shows nothing, and it
 /// is wiped from memory when dropped.

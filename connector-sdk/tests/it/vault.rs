@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use connector_sdk::{
     Class, Context, Network, Secret, SecretStore,
     resilience::Resilience,
-    secret::{VaultAuth, VaultConfig, VaultSecrets},
+    secret::{KubernetesJwt, VaultAuth, VaultConfig, VaultSecrets},
 };
 
 use crate::support::{
@@ -283,10 +283,84 @@ async fn a_path_that_leads_elsewhere_is_refused_and_a_pod_signs_in_with_its_toke
         assert_eq!(with(mount, prefix).unwrap_err().class(), Class::Config, "{mount} {prefix}");
     }
     assert!(with("/kv/team/", "a/b").is_ok());
-    let auth =
-        VaultAuth::Kubernetes { mount: "kubernetes".into(), role: "reader".into(), jwt: "canary".into() };
-    let desk = Desk::with(auth, [json("200 OK", LOGIN), found(r#"{"value":"v"}"#, 1)]).await;
-    desk.store.get("sf").await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_pod_signs_in_with_the_token_that_its_file_holds_by_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    let jwt = KubernetesJwt::File(file.clone());
+    let auth = VaultAuth::Kubernetes { mount: "kubernetes".into(), role: "reader".into(), jwt };
+    let refused = || error("403 Forbidden", "permission denied");
+    let replies = [json("200 OK", LOGIN), refused(), json("200 OK", LOGIN), found(r#"{"value":"v"}"#, 1)];
+    let desk = Desk::with(auth, replies).await;
+    let missing = desk.store.get("sf").await.unwrap_err();
+    assert!(missing.class() == Class::Config && missing.to_string().contains("no token"), "{missing}");
+    std::fs::write(&file, "canary-one\n").unwrap();
+    let mut reading = Box::pin(desk.store.get("sf"));
+    // An hour later Kubernetes has put another one there.
+    while desk.server.requests().is_empty() {
+        assert!(futures_util::poll!(&mut reading).is_pending());
+        tokio::task::yield_now().await;
+    }
+    std::fs::write(&file, "canary-two\n").unwrap();
+    reading.await.unwrap().unwrap();
     assert_eq!(desk.asked()[0], "POST /v1/auth/kubernetes/login");
-    assert_eq!(desk.body(0), serde_json::json!({"role": "reader", "jwt": "canary"}));
+    assert_eq!(desk.body(0), serde_json::json!({"role": "reader", "jwt": "canary-one"}));
+    assert_eq!(desk.body(2), serde_json::json!({"role": "reader", "jwt": "canary-two"}));
+}
+
+#[tokio::test]
+async fn a_path_in_the_address_is_kept_and_what_is_no_address_refused() {
+    let server = Server::start([
+        json("200 OK", r#"{"data":{"ttl":0,"renewable":false}}"#),
+        found(r#"{"value":"v"}"#, 1),
+    ])
+    .await;
+    let cx = Context::builder("acme", "vault").network(Network::loopback()).build();
+    let at = |address: &str| {
+        let config = VaultConfig::new(server.url.join(address).unwrap());
+        VaultSecrets::new(&cx, config, VaultAuth::Token("t".into()))
+    };
+    at("/in/vault/").unwrap().get("sf").await.unwrap().unwrap();
+    let asked = server.requests();
+    assert!(asked[0].starts_with("GET /in/vault/v1/auth/token/lookup-self "), "{asked:?}");
+    assert!(asked[1].starts_with("GET /in/vault/v1/secret/data/sf "), "{asked:?}");
+    for address in ["/?a=b", "/#a", "//me@vault.example/", "//me:p@vault.example/", "/a%20b", "/a//b"] {
+        let error = at(address).unwrap_err();
+        assert!(error.class() == Class::Config && error.to_string().contains("address"), "{address} {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_of_any_length_and_an_answer_of_any_size_break_nothing() {
+    let endless = LOGIN.replace("1200", "18446744073709551615");
+    let desk = Desk::new([
+        json("200 OK", &LOGIN.replace("1200", "100")),
+        found(r#"{"value":"v"}"#, 1),
+        json("200 OK", &endless),
+        found(r#"{"value":"v"}"#, 1),
+        found(&format!(r#"{{"value":"{}"}}"#, "x".repeat(1 << 20)), 1),
+    ])
+    .await;
+    desk.store.get("sf").await.unwrap().unwrap();
+    desk.clock.advance(Duration::from_secs(95));
+    desk.store.get("sf").await.unwrap().unwrap();
+    assert!(desk.asked().iter().any(|line| line.ends_with("/renew-self")), "{:?}", desk.asked());
+    let error = desk.store.get("sf").await.unwrap_err();
+    assert!(error.to_string().contains("max_body"), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_field_is_an_absent_one() {
+    let replies = [json("200 OK", LOGIN)]
+        .into_iter()
+        .chain((0..4).map(|_| found(r#"{"value":"","value_next":"n","id":"i","id_next":""}"#, 1)));
+    let desk = Desk::new(replies).await;
+    assert!(desk.store.get("sf").await.unwrap().is_none());
+    assert!(
+        desk.store.next("sf").await.unwrap().is_none() && desk.store.next("sf#id").await.unwrap().is_none()
+    );
+    assert_eq!(desk.store.stage("sf", &"new".into()).await.unwrap_err().class(), Class::Config);
+    assert_eq!(desk.store.stage("sf#id", &"".into()).await.unwrap_err().class(), Class::Config);
 }

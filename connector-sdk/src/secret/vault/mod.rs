@@ -20,10 +20,10 @@ use super::{
 };
 use crate::{
     Context, Error, Result,
-    http::{HttpClient, Request, Response},
+    http::{HttpClient, HttpClientBuilder, Request, Response},
 };
 
-pub use token::VaultAuth;
+pub use token::{KubernetesJwt, VaultAuth};
 
 use fault::{VaultFaults, changed};
 use token::VaultTokens;
@@ -33,6 +33,8 @@ const WRITE: &str = "write secret";
 const JSON: &str = "application/json";
 /// The field of a secret that has one value.
 const FIELD: &str = "value";
+/// In bytes; Vault itself takes no larger secret (its storage's limit is 1 MiB).
+const LARGEST: u64 = 1 << 20;
 /// So often a write is tried that somebody else's comes before.
 const ATTEMPTS: usize = 3;
 
@@ -40,7 +42,8 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct VaultConfig {
-    /// Its address, such as `https://vault.example:8200`.
+    /// Its address, such as `https://vault.example:8200`. Where a proxy has it below a path, with that path:
+    /// `https://intranet.example/vault`.
     pub address: Url,
     /// Where the engine is mounted; `secret` is what a new Vault has.
     pub mount: String,
@@ -105,7 +108,7 @@ impl VaultSecrets {
     /// network has to be allowed there.
     ///
     /// # Errors
-    /// Config when mount, prefix or namespace are none, or the network settings do not make sense.
+    /// Config when address, mount, prefix or namespace are none, or the network settings do not make sense.
     pub fn new(cx: &Context, config: VaultConfig, auth: VaultAuth) -> Result<Self> {
         let VaultConfig { address, mount, prefix, namespace } = config;
         let mount = path("mount", &mount)?;
@@ -113,13 +116,10 @@ impl VaultSecrets {
         if let Some(namespace) = &namespace {
             path("namespace", namespace)?;
         }
-        let tokens = VaultTokens::new(cx, &address, namespace, auth)?;
-        let client = HttpClient::builder(cx)
-            .only_host_of(address)
-            .tokens(Arc::new(tokens))
-            .faults(Arc::new(VaultFaults))
-            .build()?;
-        Ok(Self { cx: cx.clone(), client, path: format!("/v1/{mount}/data/{prefix}") })
+        let api = format!("{}/v1", base(&address)?);
+        let tokens = VaultTokens::new(cx, &address, api.clone(), namespace, auth)?;
+        let client = client(cx, address).tokens(Arc::new(tokens)).build()?;
+        Ok(Self { cx: cx.clone(), client, path: format!("{api}/{mount}/data/{prefix}") })
     }
 
     /// Path and field of a name.
@@ -200,6 +200,30 @@ fn next_of(field: &str) -> String {
 fn answer(response: &Response) -> Option<Answer> {
     // What does not parse may hold a secret, so that nothing is said of it.
     serde_json::from_slice(&response.body).ok()
+}
+
+/// What talks to this Vault, and to nobody else.
+fn client(cx: &Context, address: Url) -> HttpClientBuilder {
+    let mut settings = cx.resilience().clone();
+    settings.max_body = settings.max_body.min(LARGEST);
+    settings.max_decompressed_body = settings.max_decompressed_body.min(LARGEST);
+    HttpClient::builder(cx).resilience(settings).only_host_of(address).faults(Arc::new(VaultFaults))
+}
+
+/// The path that Vault has at this address. Without it a token would go to whoever serves the host's root.
+fn base(address: &Url) -> Result<String> {
+    let bare = address.query().is_none()
+        && address.fragment().is_none()
+        && address.username().is_empty()
+        && address.password().is_none();
+    if !bare {
+        let message = "the address of Vault is scheme, host, port and path, and nothing else";
+        return Err(Error::config("secret", message).with_context("field", "address"));
+    }
+    match address.path() {
+        "" | "/" => Ok(String::new()),
+        below => Ok(format!("/{}", path("address", below)?)),
+    }
 }
 
 /// A path of names, without slashes at its ends.
