@@ -111,6 +111,11 @@ pub(super) struct KeyringSection {
     service: String,
 }
 
+/// What the section may be.
+pub(super) fn schema() -> serde_json::Value {
+    schemars::schema_for!(Option<Vec<StoreSection>>).to_value()
+}
+
 fn mount() -> String {
     "secret".to_owned()
 }
