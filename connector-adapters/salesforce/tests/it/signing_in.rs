@@ -152,6 +152,29 @@ impl Successors for Next {
 }
 
 #[test]
+fn a_key_that_is_changed_opens_the_org_in_a_read_that_has_begun_with_the_other() {
+    within(async {
+        let ((private, public), (old, _)) = (key_pair(), key_pair());
+        let sign_in = SignIn { jwt_public_key: Some(public), ..SignIn::default() };
+        let org = FakeOrg::builder().sign_in(sign_in).start().await.unwrap();
+        let known = org.credentials();
+        for way in ["jwt_bearer", "saml_bearer"] {
+            let auth = json!({ way: {
+                "client_id": known.client_id, "username": known.username, "private_key": old,
+            }});
+            let next = Arc::new(Next(Secret::new(private.clone()), AtomicBool::default()));
+            let cx = context_at(SystemClock::shared()).with_successors(next.clone());
+            let identity = connect(&with_auth(&org, auth), &cx).unwrap().authenticate(&cx).await.unwrap();
+            assert_eq!(
+                (identity.subject, next.1.load(Ordering::Relaxed)),
+                (known.username.clone(), true),
+                "{way}"
+            );
+        }
+    });
+}
+
+#[test]
 fn a_key_that_is_changed_brings_its_certificate_with_it_or_says_so() {
     within(async {
         let ((private, public), (old, old_public)) = (key_pair(), key_pair());
@@ -168,7 +191,7 @@ fn a_key_that_is_changed_brings_its_certificate_with_it_or_says_so() {
             let next = Arc::new(Next(Secret::new(next), AtomicBool::default()));
             let cx = context_at(SystemClock::shared()).with_successors(next.clone());
             let signed_in = connect(&config, &cx).unwrap().authenticate(&cx).await;
-            assert_eq!(next.1.load(Ordering::Relaxed), is_whole, "promoted once it was accepted");
+            assert_eq!(next.1.load(Ordering::Relaxed), is_whole, "promoted once accepted: {signed_in:?}");
             match signed_in {
                 Ok(identity) => assert!(is_whole && identity.subject == known.username),
                 Err(error) => {
