@@ -574,6 +574,16 @@ async fn no_error_shows_what_a_variable_brought() {
     let config = with("  base_url: \"ftp://${env:V}\"\n  auth: { session: { access_token: hunter2 } }\n");
     let error = connect(&config, &env).await.map(drop).unwrap_err();
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    // Too short to be looked for, and not repeated all the same.
+    let short = own("streams: [{ name: a, since: \"${env:SHORT}\" }]");
+    let since = settings(&short, &environment(&[("SHORT", "x9")])).await.map(drop).unwrap_err();
+    assert!(!since.to_string().contains("x9"), "{since}");
+    #[cfg(not(feature = "keyring"))]
+    assert_refused(
+        settings(&own("secrets: [{ keyring: { service: \"${env:V}\" } }]\nregistry: \"${secret:V}\""), &env)
+            .await,
+        &["built without the keyring"],
+    );
     // What stands in the template itself is told.
     let literal = own("streams: [{ name: a, since: 2026-13-01 }]");
     assert_refused(settings(&literal, &env).await, &["t.yaml:4:"]);

@@ -203,7 +203,9 @@ async fn the_credential_goes_along_and_other_headers_only_where_they_make_sense_
 
 #[tokio::test]
 async fn a_credential_in_the_query_is_put_on_anew_and_is_in_no_url_that_is_handed_out() {
-    for location in ["/second?page=1", "/second?api_key=canary-7f3a9c&page=1", "/second?page=1&k=canary-7f3a9c"] {
+    for location in
+        ["/second?page=1", "/second?api_key=canary-7f3a9c&page=1", "/second?page=1&k=canary-7f3a9c"]
+    {
         let server = Server::start([moved(302, location), ok("[]")]).await;
         let cx = context();
         let source = ApiKey::query("api_key", "canary-7f3a9c".into()).unwrap();
