@@ -1,14 +1,18 @@
 //! Secrets in the keyring of the operating system: Keychain, Credential Manager, or the secret service of the
 //! desktop (over D-Bus). Behind the feature `keyring`.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use connector_sdk::{
     Clock, Error, Result, Secret, SecretStore,
     clock::{SystemClock, timeout},
+    secret::pair::{checked, missing, present, replaced, same, stageable},
 };
 use keyring::Entry;
+
+/// Opens the entry of a user.
+type Open = dyn Fn(&str, &str) -> keyring::Result<Entry> + Send + Sync;
 
 /// A person may have to unlock it first.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -18,9 +22,10 @@ const DEADLINE: Duration = Duration::from_secs(120);
 ///
 /// A keyring changes one entry at a time: a process that dies while it promotes may leave the next one where
 /// it was, and it is promoted again.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KeyringSecrets {
     service: String,
+    open: Arc<Open>,
     clock: Arc<dyn Clock>,
 }
 
@@ -28,7 +33,7 @@ impl KeyringSecrets {
     /// The secrets of this service.
     #[must_use]
     pub fn new(service: impl Into<String>) -> Self {
-        Self { service: service.into(), clock: SystemClock::shared() }
+        Self { service: service.into(), open: Arc::new(Entry::new), clock: SystemClock::shared() }
     }
 
     /// Asks the keyring, which blocks, on a thread for such.
@@ -37,9 +42,8 @@ impl KeyringSecrets {
         user: String,
         ask: impl FnOnce(&Entry) -> keyring::Result<T> + Send + 'static,
     ) -> Result<Option<T>> {
-        let service = self.service.clone();
-        let asked =
-            tokio::task::spawn_blocking(move || Entry::new(&service, &user).and_then(|entry| ask(&entry)));
+        let (service, open) = (self.service.clone(), Arc::clone(&self.open));
+        let asked = tokio::task::spawn_blocking(move || open(&service, &user).and_then(|entry| ask(&entry)));
         let asked = timeout(&*self.clock, DEADLINE, asked).await.map_err(|_| {
             Error::transient("secret", "the keyring does not answer: is it waiting to be unlocked?")
         })?;
@@ -52,7 +56,7 @@ impl KeyringSecrets {
     }
 
     async fn read(&self, user: &str) -> Result<Option<Secret>> {
-        Ok(self.ask(user.to_owned(), Entry::get_password).await?.map(Secret::new))
+        Ok(present(self.ask(user.to_owned(), Entry::get_password).await?.map(Secret::new)))
     }
 
     async fn write(&self, user: &str, secret: &Secret) -> Result<()> {
@@ -82,31 +86,43 @@ fn next_of(name: &str) -> String {
 #[async_trait]
 impl SecretStore for KeyringSecrets {
     async fn get(&self, name: &str) -> Result<Option<Secret>> {
-        self.read(name).await
+        self.read(checked(name)?).await
     }
 
     async fn next(&self, name: &str) -> Result<Option<Secret>> {
-        let Some(current) = self.read(name).await? else { return Ok(None) };
-        Ok(self.read(&next_of(name)).await?.filter(|next| next.expose() != current.expose()))
+        let Some(current) = self.get(name).await? else { return Ok(None) };
+        Ok(self.read(&next_of(name)).await?.filter(|next| !same(next, &current)))
+    }
+
+    async fn writable(&self, name: &str) -> Result<()> {
+        checked(name).map(drop)
     }
 
     async fn stage(&self, name: &str, next: &Secret) -> Result<()> {
-        if self.read(name).await?.is_none() {
-            let message = "there is no secret of that name whose place it could take";
-            return Err(Error::config("secret", message).with_context("name", name));
+        let next = stageable(name, next)?;
+        if self.get(name).await?.is_none() {
+            return Err(missing(name));
         }
         self.write(&next_of(name), next).await
     }
 
     async fn promote(&self, name: &str, next: &Secret) -> Result<()> {
-        let staged = self.read(&next_of(name)).await?;
-        let holds =
-            |found: &Option<Secret>| found.as_ref().is_some_and(|found| found.expose() == next.expose());
-        if !holds(&staged) && !(staged.is_none() && holds(&self.read(name).await?)) {
-            let message = "the next one is another by now, so it was not promoted";
-            return Err(Error::permanent("secret", message).with_context("name", name));
+        let holds = |found: Option<Secret>| found.is_some_and(|found| same(&found, next));
+        match self.read(&next_of(name)).await? {
+            None if holds(self.get(name).await?) => return Ok(()),
+            staged if holds(staged.clone()) => {}
+            _ => return Err(replaced(name)),
         }
-        self.write(name, next).await?;
+        self.write(checked(name)?, next).await?;
         self.ask(next_of(name), Entry::delete_credential).await.map(drop)
     }
 }
+
+impl fmt::Debug for KeyringSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyringSecrets").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use connector_sdk::{
     auth::{self, AuthorizationCode, Rotating, StaticToken, Token, TokenEndpoint, TokenSource},
     http::HeaderMap,
 };
+use futures_util::future::BoxFuture;
 use url::Url;
 
 use crate::{
@@ -20,12 +21,22 @@ const INSTANCE_URL: &str = "instance_url";
 
 const TOKEN_PATH: &str = "/services/oauth2/token";
 
+/// How a certificate begins in PEM.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+
 /// The source of tokens that the configuration asks for.
 ///
 /// # Errors
 /// Config when a private key is no RSA key, a certificate not that key's, or a URL is missing.
 pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<Arc<dyn TokenSource>> {
     let endpoint = |host: &Url| endpoint(host, cx);
+    // An endpoint remembers who was refused, and an assertion is known by its claims, not by its key: each key
+    // has an endpoint of its own.
+    let at_login = || {
+        let (cx, login_url) = (cx.clone(), settings.login_url.clone());
+        let make = move || self::endpoint(&login_url, &cx);
+        make().map(|_| make)
+    };
     let source: Arc<dyn TokenSource> = match auth {
         // My Domain only: login and test hosts refuse this grant, and the secret has no business there.
         Auth::ClientCredentials(auth) => {
@@ -50,29 +61,36 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
             }
         }
         Auth::JwtBearer(auth) => {
-            let (endpoint, id, user) =
-                (endpoint(&settings.login_url)?, auth.client_id.clone(), auth.username.clone());
+            let (endpoint, id, user) = (at_login()?, auth.client_id.clone(), auth.username.clone());
             let audience = auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url));
             Arc::new(Rotating::new(cx, auth.private_key.clone(), move |key| {
-                Ok(Arc::new(auth::JwtBearer::new(endpoint.clone(), &id, &user, audience.clone(), key)?))
+                Ok(Arc::new(auth::JwtBearer::new(endpoint()?, &id, &user, audience.clone(), key)?))
             })?)
         }
         Auth::SamlBearer(auth) => {
             let audience = auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url));
             let at_audience = || format!("{}{TOKEN_PATH}", audience.trim_end_matches('/'));
             let recipient = auth.recipient.clone().unwrap_or_else(at_audience);
-            let source = auth::SamlBearer::new(
-                endpoint(&settings.login_url)?,
-                &auth.client_id,
-                &auth.username,
-                audience,
-                &auth.private_key,
-            )?
-            .with_recipient(recipient)?;
-            Arc::new(match &auth.certificate {
-                Some(pem) => source.with_certificate(pem)?,
-                None => source,
-            })
+            let (endpoint, auth) = (at_login()?, auth.clone());
+            Arc::new(Rotating::new(cx, auth.private_key.clone(), move |key| {
+                let source = auth::SamlBearer::new(
+                    endpoint()?,
+                    &auth.client_id,
+                    &auth.username,
+                    audience.clone(),
+                    key,
+                )?
+                .with_recipient(recipient.clone())?;
+                // A key that is changed brings its certificate with it, in the same secret.
+                let certificate = match &auth.certificate {
+                    _ if key.expose().contains(CERTIFICATE) => Some(key.expose()),
+                    configured => configured.as_ref(),
+                };
+                Ok(Arc::new(match certificate {
+                    Some(pem) => source.with_certificate(pem).map_err(|error| advise_certificate(&error))?,
+                    None => source,
+                }))
+            })?)
         }
         Auth::Session(auth) => {
             let url = my_domain(settings)?.clone();
@@ -80,7 +98,7 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
                 Ok(Arc::new(StaticToken::new(token.clone()).with_base_url(url.clone())))
             };
             // Nobody has asked the vendor about a session that is only given.
-            Arc::new(Rotating::new(cx, auth.access_token.clone(), build)?.without_promotion())
+            Arc::new(Rotating::new(cx, auth.access_token.clone(), build)?.promoted_by_use())
         }
     };
     // The other ways sign in at this very host, or name no other.
@@ -169,6 +187,14 @@ fn of_org(expected: Option<&Url>, token: &Token) -> Result<()> {
     }
 }
 
+fn advise_certificate(error: &Error) -> Error {
+    let what = error.message();
+    let message = format!(
+        "{what}: a key that is changed brings its certificate with it, in the same secret and below the key"
+    );
+    Error::config("connect", message).with_context("field", "auth.saml_bearer.certificate")
+}
+
 fn another_org(expected: &Url, found: &Url) -> Error {
     let [expected, found] = [expected, found].map(|url| url.origin().ascii_serialization());
     Error::config(
@@ -197,6 +223,10 @@ impl TokenSource for Advised {
 
     fn apply(&self, token: &Token, headers: &mut HeaderMap, url: &mut Url) -> Result<()> {
         self.source.apply(token, headers, url)
+    }
+
+    fn accepted(&self, cx: &Context, token: &Token) -> Option<BoxFuture<'static, ()>> {
+        self.source.accepted(cx, token)
     }
 }
 

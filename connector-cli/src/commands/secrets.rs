@@ -1,15 +1,15 @@
 //! `connector secrets`: which secrets a template names, and one put in the place of another.
 
-use std::io::Read;
-
 use connector_host::{
     Connectors,
     template::{Template, TemplateSecrets, nearest},
 };
-use connector_sdk::{Error, Result, Secret};
+use connector_sdk::{
+    Error, Result, Secret,
+    secret::{pair::present, read_secret},
+};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use crate::{
     args::{FileArgs, RotateArgs},
@@ -17,9 +17,6 @@ use crate::{
     output::{Exit, Output},
     render,
 };
-
-/// No secret is this long.
-const MAX_BYTES: u64 = 1 << 20;
 
 /// Lists names and places. What is in no store is listed too, and then the exit status is that of a
 /// configuration that does not fit.
@@ -52,6 +49,8 @@ pub(crate) async fn rotate(connectors: &Connectors, args: &RotateArgs, output: &
     let secrets = Template::load(&args.file.file)?.secrets(&variables(&args.file)).await?;
     let (name, store) = (args.name.as_str(), secrets.store());
     let place = known(&secrets, name).await?;
+    // Before anything is asked or changed: what ends with this process is no rotation.
+    store.writable(name).await?;
     let next = match &args.value_from {
         Some(from) => read(from)?,
         None => store.next(name).await?.ok_or_else(|| {
@@ -95,6 +94,10 @@ async fn known(secrets: &TemplateSecrets, name: &str) -> Result<String> {
 }
 
 /// Signs in with it, and says as whom.
+///
+/// What the vendor gives for it is kept, as always. A refresh token that changes with each use has a row of
+/// its own: that of the token in use stays as it is, and this one's waits until the secret is promoted, so that
+/// a refused check costs neither, and one that is only staged is not spent.
 async fn check(connectors: &Connectors, args: &RotateArgs, next: &Secret) -> Result<String> {
     let connection = Connection::load(&args.file).await?.with_secret(&args.name, next.clone());
     let registry = connection.registry().await?;
@@ -105,22 +108,16 @@ async fn check(connectors: &Connectors, args: &RotateArgs, next: &Secret) -> Res
 
 /// A secret from a file or standard input, less one line break at its end.
 fn read(from: &str) -> Result<Secret> {
-    let (mut text, refused) = (Zeroizing::new(String::new()), |what| Error::config("rotate secret", what));
+    let refused = |what| Error::config("rotate secret", what);
     let read = match from.strip_prefix('@') {
         // Other users see the arguments of a process. Who put the secret there finds it in no message.
         None if from != "-" => {
             return Err(refused("`--value-from` takes `@FILE`, or `-` for standard input".to_owned()));
         }
-        Some(path) => {
-            std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text))
-        }
-        None => std::io::stdin().lock().take(MAX_BYTES + 1).read_to_string(&mut text),
+        // A pipe too, as a shell makes it of `<(…)`.
+        Some(path) => std::fs::File::open(path).and_then(|file| read_secret(file, None)),
+        None => read_secret(std::io::stdin().lock(), None),
     };
-    read.map_err(|error| refused(format!("cannot read `{from}`: {error}")))?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(refused(format!("`{from}` is larger than any secret")));
-    }
-    let secret =
-        text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    if secret.is_empty() { Err(refused(format!("`{from}` is empty"))) } else { Ok(Secret::from(secret)) }
+    let secret = read.map_err(|error| refused(format!("cannot read `{from}`: {error}")))?;
+    present(Some(secret)).ok_or_else(|| refused(format!("`{from}` is empty")))
 }

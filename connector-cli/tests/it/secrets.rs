@@ -2,7 +2,10 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
-use connector_testkit::{fault::Fault, salesforce::FakeOrg};
+use connector_testkit::{
+    fault::Fault,
+    salesforce::{FakeOrg, SignIn},
+};
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
@@ -150,4 +153,78 @@ async fn a_secret_comes_from_a_file_or_standard_input_and_never_from_the_command
     desk.write("");
     let outcome = desk.connector(&["secrets", "rotate", "sf", "--value-from", "@t.yaml"]).await.exits(2);
     assert!(outcome.out.contains("CONNECTOR_SECRET_SF_NEXT"), "{outcome:#?}");
+}
+
+#[tokio::test]
+async fn a_rotation_that_would_end_with_the_process_is_refused_and_says_what_to_do() {
+    let desk = desk(FakeOrg::builder().contacts(1)).await;
+    desk.write("");
+    let old = desk.org.credentials().client_secret.clone();
+    let env = [("CONNECTOR_SECRET_SF", old.as_str()), ("CONNECTOR_SECRET_SF_NEXT", NEXT)];
+    for more in [&[][..], &["--check"], &["--stage"], &["--stage", "--check"]] {
+        let arguments = [&["--json", "secrets", "rotate", "sf", "-c", "t.yaml"], more].concat();
+        let outcome = finish(crate::desk::start(&desk.path("."), &env, &arguments)).await.exits(2);
+        let said = outcome.document()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(said.contains("CONNECTOR_SECRET_SF_NEXT into CONNECTOR_SECRET_SF"), "{said}");
+    }
+    assert_eq!(desk.org.counters().tokens, 0, "nobody was asked");
+}
+
+/// A desk whose refresh token is in a file, and changes with each use.
+async fn refreshing() -> Desk {
+    let sign_in = SignIn { rotate_refresh_tokens: true, ..SignIn::default() };
+    let desk = desk(FakeOrg::builder().contacts(30).sign_in(sign_in)).await;
+    put(&desk, "rt", &desk.org.issue_refresh_token());
+    let text = fs::read_to_string(desk.path("t.yaml")).unwrap();
+    let (url, client_id) = (desk.org.url(), &desk.org.credentials().client_id);
+    let auth = format!(
+        "  login_url: {url}\n  auth: {{ refresh_token: {{ client_id: \"{client_id}\", client_secret: \"${{secret:sf}}\", \
+         refresh_token: \"${{secret:rt}}\" }} }}"
+    );
+    let lines = text.lines().map(|line| if line.contains("auth:") { auth.as_str() } else { line });
+    fs::write(desk.path("t.yaml"), lines.collect::<Vec<_>>().join("\n")).unwrap();
+    desk
+}
+
+/// From now on the org lets nobody in, though it gives tokens.
+fn locked(desk: &Desk) {
+    desk.org.faults().on("/services/data").always().then(Fault::status(403));
+}
+
+#[tokio::test]
+async fn a_refused_check_of_a_client_secret_does_not_cost_the_refresh_token_in_use() {
+    let desk = refreshing().await;
+    desk.connector(&["run"]).await.exits(0);
+    fs::write(desk.path("new"), NEXT).unwrap();
+    desk.org.change_client_secret(NEXT);
+    locked(&desk);
+    // The vendor has given another refresh token for the one in use before it refused the rest.
+    desk.connector(&["secrets", "rotate", "sf", "--value-from", "@new", "--check"]).await.exits(1);
+    assert_ne!(secret(&desk, "sf").as_deref(), Some(NEXT), "it is not promoted");
+    desk.org.faults().clear();
+    desk.connector(&["secrets", "rotate", "sf", "--value-from", "@new", "--check"]).await.exits(0);
+    desk.connector(&["run"]).await.exits(0);
+}
+
+#[tokio::test]
+async fn a_refused_check_of_a_refresh_token_leaves_the_one_in_use_and_does_not_spend_the_other() {
+    let desk = refreshing().await;
+    desk.connector(&["run"]).await.exits(0);
+    let next = desk.org.issue_refresh_token();
+    fs::write(desk.path("new"), &next).unwrap();
+    let rotate = ["secrets", "rotate", "rt", "--value-from", "@new", "--check"];
+    locked(&desk);
+    desk.connector(&rotate).await.exits(1);
+    desk.org.faults().clear();
+    assert_ne!(secret(&desk, "rt").as_ref(), Some(&next));
+    desk.org.expire_tokens();
+    desk.connector(&["run"]).await.exits(0);
+    // It was used once by the check: what the vendor gave for it is used from now on.
+    desk.connector(&[&rotate[..], &["--stage"]].concat()).await.exits(0);
+    desk.org.expire_tokens();
+    desk.connector(&["run"]).await.exits(0);
+    desk.connector(&["secrets", "rotate", "rt"]).await.exits(0);
+    assert_eq!(secret(&desk, "rt").as_ref(), Some(&next));
+    desk.org.expire_tokens();
+    desk.connector(&["run"]).await.exits(0);
 }

@@ -44,28 +44,31 @@ async fn the_redirect_of_this_sign_in_is_heard_whatever_else_knocks_before_it() 
     let browser = async {
         // A browser's idle connection, which stays open all the time.
         let _idle = TcpStream::connect(("127.0.0.1", address.port().unwrap())).await.unwrap();
-        let good = format!("/callback?code=canary&state={state}");
+        let good = format!("/callback?code=canary-7f3a9c&state={state}");
         let rebound = get(&address, &good).replace("127.0.0.1", "evil.example");
         for (request, status) in [
             (get(&address, "/favicon.ico"), "404"),
             (get(&address, "/"), "404"),
-            (get(&address, &format!("/callback/?code=canary&state={state}")), "404"),
+            (get(&address, &format!("/callback/?code=canary-7f3a9c&state={state}")), "404"),
             (rebound, "404"),
             (get(&address, &good).replace("GET", "POST"), "405"),
-            (get(&address, "/callback?code=canary"), "400"),
-            (get(&address, "/callback?code=canary&state=guess"), "400"),
-            (get(&address, &format!("/callback?code=canary&state={state}&code=two")), "400"),
-            (get(&address, "/callback?error=access_denied&error_description=canary&state=guess"), "400"),
+            (get(&address, "/callback?code=canary-7f3a9c"), "400"),
+            (get(&address, "/callback?code=canary-7f3a9c&state=guess"), "400"),
+            (get(&address, &format!("/callback?code=canary-7f3a9c&state={state}&code=two")), "400"),
+            (
+                get(&address, "/callback?error=access_denied&error_description=canary-7f3a9c&state=guess"),
+                "400",
+            ),
         ] {
             let answer = ask(&address, &request).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
-            assert!(!answer.contains("canary"), "nothing of the request is repeated: {answer}");
+            assert!(!answer.contains("canary-7f3a9c"), "nothing of the request is repeated: {answer}");
         }
         assert_eq!(ask(&address, "nonsense\r\n\r\n").await, "");
         let answer = ask(&address, &get(&address, &good)).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("close this window"), "{answer}");
         assert!(answer.contains("content-security-policy: default-src 'none'"), "{answer}");
-        assert!(!answer.contains("canary"), "{answer}");
+        assert!(!answer.contains("canary-7f3a9c"), "{answer}");
     };
     let (callback, ()) = tokio::join!(loopback.wait(&cx, &sign_in, LIMIT), browser);
     let callback = callback.unwrap();

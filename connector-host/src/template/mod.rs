@@ -20,6 +20,7 @@
 //! # Ok(()) }
 //! ```
 
+mod hiding;
 mod nearest;
 mod redact;
 mod resilience;
@@ -48,6 +49,7 @@ pub use secrets::TemplateSecrets;
 pub use sections::Settings;
 pub use variables::Variables;
 
+use hiding::Brought;
 use secrets::Ledger;
 use sections::Sections;
 use stores::Stores;
@@ -110,14 +112,15 @@ impl Template {
         variables: &Variables,
     ) -> Result<Settings<B>> {
         let own = self.own_sections();
-        let (value, _) = self.resolved(&own, variables).await?;
-        let found = schema::check(&sections_schema::<B>(), &own, &value, "")?;
-        schema::refuse(&self.file, &found)?;
+        let Resolved { value, brought, .. } = self.resolved(&own, variables).await?;
         let defaults = resilience::from_environment(variables)?;
-        let sections: Sections<B> = self.typed(&own, &value)?;
-        sections
-            .settle(self.folder(), defaults)
-            .map_err(|(pointer, text)| self.mistake(self.tree.place(&pointer), &text))
+        let settled =
+            self.typed::<Sections<B>>(&sections_schema::<B>(), &own, &value, "").and_then(|sections| {
+                sections
+                    .settle(self.folder(), defaults)
+                    .map_err(|(pointer, text)| self.mistake(self.tree.place(&pointer), &text))
+            });
+        settled.map_err(|error| brought.hidden_in(error))
     }
 
     /// The connector's own section as a registry keeps it: references as written, and `[secret]` for what
@@ -154,8 +157,9 @@ impl Template {
         cx: &Context,
         variables: &Variables,
     ) -> Result<Arc<dyn Connector>> {
-        let (config, cx) = self.connector_config(factory, cx, variables).await?;
-        factory.connect(raw(&config)?, &cx).map_err(|error| self.with_place_of_field(error))
+        let (config, cx, brought) = self.connector_config(factory, cx, variables).await?;
+        let made = factory.connect(raw(&config)?, &cx);
+        made.map_err(|error| brought.hidden_in(self.with_place_of_field(error)))
     }
 
     /// How a person signs in to the connection, where its configuration needs one. Replaces and checks as
@@ -169,26 +173,27 @@ impl Template {
         cx: &Context,
         variables: &Variables,
     ) -> Result<Option<AuthorizationCode>> {
-        let (config, cx) = self.connector_config(factory, cx, variables).await?;
-        factory.sign_in(raw(&config)?, &cx).map_err(|error| self.with_place_of_field(error))
+        let (config, cx, brought) = self.connector_config(factory, cx, variables).await?;
+        let made = factory.sign_in(raw(&config)?, &cx);
+        made.map_err(|error| brought.hidden_in(self.with_place_of_field(error)))
     }
 
-    /// The connector's own section as JSON, its variables replaced, checked against the connector's schema; and
-    /// the context with which secrets come after those in it.
+    /// The connector's own section as JSON, its variables replaced, checked against the connector's schema; the
+    /// context with which secrets come after those in it; and what the variables brought.
     async fn connector_config(
         &self,
         factory: &dyn Factory,
         cx: &Context,
         variables: &Variables,
-    ) -> Result<(Secret, Context)> {
+    ) -> Result<(Secret, Context, Brought)> {
         let nothing = nothing();
         let tree = self.config_tree().unwrap_or(&nothing);
-        let (value, ledger) = self.resolved(tree, variables).await?;
+        let Resolved { value, ledger, brought } = self.resolved(tree, variables).await?;
         let value = if value.is_null() { Wiped(empty_map()) } else { value };
         let found = schema::check(factory.config_schema().as_value(), tree, &value, CONFIG)?;
         schema::refuse(&self.file, &found)?;
         let cx = ledger.map_or_else(|| cx.clone(), |ledger| cx.with_successors(Arc::new(ledger)));
-        Ok((Secret::new(value.to_string()), cx))
+        Ok((Secret::new(value.to_string()), cx, brought))
     }
 
     /// The secrets that it names, and the stores they are in. Nothing is looked up yet.
@@ -231,11 +236,12 @@ impl Template {
         holds
     }
 
-    /// The tree with its variables replaced; and which secret gave what, where there are secrets in it.
-    async fn resolved(&self, tree: &Node, variables: &Variables) -> Result<(Wiped, Option<Ledger>)> {
+    /// The tree with its variables replaced.
+    async fn resolved(&self, tree: &Node, variables: &Variables) -> Result<Resolved> {
         let wanted = self.wanted(tree)?;
         if wanted.is_empty() {
-            return Ok((self.filled(tree, &BTreeMap::new())?, None));
+            let value = self.filled(tree, &BTreeMap::new())?;
+            return Ok(Resolved { value, ledger: None, brought: Brought::default() });
         }
         let stores = self.secret_stores(variables).await?;
         let values = self.looked_up(wanted, variables, Some(&stores)).await?;
@@ -248,7 +254,7 @@ impl Template {
                 ledger.note(name, secret);
             }
         }
-        Ok((value, Some(ledger)))
+        Ok(Resolved { value, ledger: Some(ledger), brought: Brought::new(values.values()) })
     }
 
     /// The variables of the tree, in the order of the file, so that the first mistake told is the first one
@@ -283,7 +289,7 @@ impl Template {
         let mut values = BTreeMap::new();
         for (reference, place) in wanted {
             let value = variables::look_up(reference, variables, stores, self.folder()).await;
-            values.insert(reference, Secret::new(value.map_err(|error| self.with_place(place, &error))?));
+            values.insert(reference, value.map_err(|error| self.with_place(place, &error))?);
         }
         Ok(values)
     }
@@ -312,19 +318,37 @@ impl Template {
             return Stores::new(None, self.folder(), variables);
         };
         let values = self.looked_up(self.wanted(tree)?, variables, None).await?;
-        let section = self.typed(tree, &*self.filled(tree, &values)?)?;
-        Stores::new(section, self.folder(), variables).map_err(|error| self.with_place(tree.at, &error))
+        let opened = self.typed(&stores::schema(), tree, &*self.filled(tree, &values)?, "secrets").and_then(
+            |section| {
+                let stores = Stores::new(section, self.folder(), variables);
+                stores.map_err(|error| self.with_place(tree.at, &error))
+            },
+        );
+        opened.map_err(|error| Brought::new(values.values()).hidden_in(error))
     }
 
-    fn typed<T: DeserializeOwned>(&self, tree: &Node, value: &Value) -> Result<T> {
+    /// What `value`, which was made from `tree`, says; `above` is the path of `tree` in the template. The schema
+    /// finds most mistakes, and shows no value. What else a type has to say of a value is told only where the
+    /// template itself holds that value.
+    fn typed<T: DeserializeOwned>(
+        &self,
+        schema: &Value,
+        tree: &Node,
+        value: &Value,
+        above: &str,
+    ) -> Result<T> {
+        schema::refuse(&self.file, &schema::check(schema, tree, value, above)?)?;
         serde_path_to_error::deserialize(value).map_err(|error| {
             let pointer =
                 error.path().iter().fold(String::new(), |path, segment| format!("{path}/{segment}"));
+            let pointer = pointer.replace(['[', ']'], "");
             let field = error.path().to_string();
-            self.mistake(
-                tree.place(&pointer.replace(['[', ']'], "")),
-                &format!("`{field}`: {}", error.inner()),
-            )
+            let said = if tree.at_pointer(&pointer).holds_variables() {
+                "does not fit; what the variable brought is not shown".to_owned()
+            } else {
+                error.inner().to_string()
+            };
+            self.mistake(tree.place(&pointer), &format!("`{field}`: {said}"))
         })
     }
 
@@ -358,6 +382,14 @@ impl Template {
             None => error.with_context("template", self.file.display()),
         }
     }
+}
+
+/// A part of a template whose variables are replaced.
+struct Resolved {
+    value: Wiped,
+    /// Which secret gave what, where there are secrets in it.
+    ledger: Option<Ledger>,
+    brought: Brought,
 }
 
 /// Where a template has no section for the connector.

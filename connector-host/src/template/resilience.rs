@@ -115,12 +115,70 @@ impl ResilienceSection {
             settings.concurrency.start = settings.concurrency.start.min(max.get());
         }
         settings.paced = self.rate.is_none();
-        settings.max_body = self.max_body.map_or(settings.max_body, |size| size.0);
-        settings.max_decompressed_body =
-            self.max_decompressed_body.map_or(settings.max_decompressed_body, |size| size.0);
+        for (field, given, setting) in [
+            ("max_body", self.max_body, &mut settings.max_body),
+            ("max_decompressed_body", self.max_decompressed_body, &mut settings.max_decompressed_body),
+        ] {
+            let Some(ByteSize(given)) = given else { continue };
+            if given == 0 {
+                return Err((field, format!("`resilience.{field}` must be larger than nothing")));
+            }
+            *setting = given;
+        }
+        nested(
+            &mut settings,
+            [self.connect_timeout.is_some(), self.timeout.is_some(), self.deadline.is_some()],
+        )?;
         Ok(settings)
     }
 }
+
+/// Connecting ends within an attempt, an attempt within its operation, and a probe of the breaker not before
+/// the attempt that it is. What the template says (connect timeout, timeout, deadline) may not contradict
+/// this; what it leaves out gives way.
+fn nested(
+    settings: &mut Resilience,
+    [connect, timeout, deadline]: [bool; 3],
+) -> Result<(), (&'static str, String)> {
+    if settings.attempt_timeout > settings.deadline {
+        let limit = settings.deadline;
+        match (timeout, deadline) {
+            (true, _) => {
+                return Err((
+                    "timeout",
+                    format!(
+                        "`resilience.timeout` must not be longer than `resilience.deadline`, which is {limit:?}"
+                    ),
+                ));
+            }
+            (false, true) => settings.attempt_timeout = limit,
+            (false, false) => {
+                return Err((
+                    "deadline",
+                    format!(
+                        "the variable {TIMEOUT} must not be longer than `resilience.deadline`, which is {limit:?}: \
+                         lower the one, or raise the other"
+                    ),
+                ));
+            }
+        }
+    }
+    if settings.connect_timeout > settings.attempt_timeout {
+        let limit = settings.attempt_timeout;
+        if connect {
+            let message = format!(
+                "`resilience.connect_timeout` must not be longer than `resilience.timeout`, which is {limit:?}"
+            );
+            return Err(("connect_timeout", message));
+        }
+        settings.connect_timeout = limit;
+    }
+    settings.breaker.probe_timeout = settings.breaker.probe_timeout.max(settings.attempt_timeout);
+    Ok(())
+}
+
+/// The limit of an attempt, in milliseconds.
+const TIMEOUT: &str = "CONNECTOR_TIMEOUT_MS";
 
 /// The defaults with what the environment says: `CONNECTOR_RETRY_MAX_ATTEMPTS`,
 /// `CONNECTOR_RETRY_BASE_DELAY_MS`, `CONNECTOR_TIMEOUT_MS`, `CONNECTOR_CIRCUIT_BREAKER_THRESHOLD`.
@@ -146,7 +204,7 @@ pub(super) fn from_environment(variables: &Variables) -> Result<Resilience> {
     if let Some(millis) = number("CONNECTOR_RETRY_BASE_DELAY_MS", 0)? {
         settings.base_delay = Duration::from_millis(millis);
     }
-    if let Some(millis) = number("CONNECTOR_TIMEOUT_MS", 1)? {
+    if let Some(millis) = number(TIMEOUT, 1)? {
         settings.attempt_timeout = Duration::from_millis(millis);
     }
     if let Some(failures) = number("CONNECTOR_CIRCUIT_BREAKER_THRESHOLD", 1)? {

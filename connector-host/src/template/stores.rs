@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use connector_sdk::{
     Context, Error, Network, Result, Secret, SecretStore,
     http::Url,
-    secret::{ChainSecrets, EnvSecrets, FileSecrets, VaultAuth, VaultConfig, VaultSecrets},
+    secret::{ChainSecrets, EnvSecrets, FileSecrets, KubernetesJwt, VaultAuth, VaultConfig, VaultSecrets},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -95,8 +95,12 @@ struct KubernetesSection {
     mount: String,
     /// The role's name.
     role: String,
-    /// The service account's token, such as `${file:/var/run/secrets/kubernetes.io/serviceaccount/token}`.
-    jwt: Secret,
+    /// The service account's token itself. It is read once, so that one that ends is better left to `jwt_file`.
+    #[serde(default)]
+    jwt: Option<Secret>,
+    /// The file of the service account's token, which is read at each login. Default: where a pod has its own.
+    #[serde(default)]
+    jwt_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -105,6 +109,11 @@ pub(super) struct KeyringSection {
     /// Under which service the secrets are kept.
     #[serde(default = "service")]
     service: String,
+}
+
+/// What the section may be.
+pub(super) fn schema() -> serde_json::Value {
+    schemars::schema_for!(Option<Vec<StoreSection>>).to_value()
 }
 
 fn mount() -> String {
@@ -136,7 +145,7 @@ impl Default for FileSection {
 }
 
 impl VaultSection {
-    fn open(self) -> Result<(Place, VaultSecrets)> {
+    fn open(self, folder: &Path) -> Result<(Place, VaultSecrets)> {
         let Self { address, mount, prefix, namespace, auth, network } = self;
         // An address that is no URL may be anything that a variable brought.
         let refused = || Error::config("read template", "the `address` of Vault is no URL");
@@ -150,7 +159,17 @@ impl VaultSection {
             VaultAuthSection::Approle(AppRoleSection { mount, role_id, secret_id }) => {
                 VaultAuth::AppRole { mount, role_id, secret_id }
             }
-            VaultAuthSection::Kubernetes(KubernetesSection { mount, role, jwt }) => {
+            VaultAuthSection::Kubernetes(KubernetesSection { mount, role, jwt, jwt_file }) => {
+                let jwt = match (jwt, jwt_file) {
+                    (Some(_), Some(_)) => {
+                        let message = "`kubernetes` has `jwt` and `jwt_file`: leave one of them out";
+                        return Err(Error::config("read template", message));
+                    }
+                    (Some(jwt), None) => KubernetesJwt::Given(jwt),
+                    (None, file) => {
+                        KubernetesJwt::File(folder.join(file.unwrap_or_else(|| KubernetesJwt::PATH.into())))
+                    }
+                };
                 VaultAuth::Kubernetes { mount, role, jwt }
             }
         };
@@ -201,7 +220,7 @@ impl Stores {
                     stores = stores.then(Place::Folder(path.clone()), FileSecrets::new(path));
                 }
                 StoreSection::Vault(section) => {
-                    let (place, store) = section.open()?;
+                    let (place, store) = section.open(folder)?;
                     stores = stores.then(place, store);
                 }
                 #[cfg(feature = "keyring")]

@@ -3,21 +3,11 @@
 //! They are replaced in texts after the YAML is parsed, so that no value can bring YAML of its own. A
 //! text that is nothing but a variable stays a text. `$${` stands for `${`.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    fs::{File, Metadata},
-    io::Read as _,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
-use connector_sdk::{Error, Result, Secret};
+use connector_sdk::{Error, Result, Secret, secret::read_secret_file};
 
 use super::stores::Stores;
-
-/// The largest file that `${file:PATH}` takes in, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// Looks a variable of the environment up.
 type Environment = dyn Fn(&str) -> Option<String> + Send + Sync;
@@ -154,23 +144,25 @@ pub(super) async fn look_up(
     variables: &Variables,
     secrets: Option<&Stores>,
     folder: &Path,
-) -> Result<String> {
+) -> Result<Secret> {
     let unset = |what: String| Error::config("read template", what);
     match reference {
         Reference::Env { name, default } => match (variables.env(name), default) {
-            (Some(value), None) => Ok(value),
-            (Some(value), Some(_)) if !value.is_empty() => Ok(value),
-            (_, Some(default)) => Ok(default.to_owned()),
+            (Some(value), None) => Ok(Secret::new(value)),
+            (Some(value), Some(_)) if !value.is_empty() => Ok(Secret::new(value)),
+            (_, Some(default)) => Ok(Secret::from(default)),
             (None, None) => Err(unset(format!(
                 "the environment variable `{name}` is not set; set it, or give a default: ${{env:{name}:-default}}"
             ))),
         },
-        Reference::Var(name) => variables.vars.get(name).cloned().ok_or_else(|| {
-            unset(format!("the variable `{name}` is not set; set it with --var {name}=VALUE"))
-        }),
+        Reference::Var(name) => {
+            variables.vars.get(name).map(|value| Secret::from(value.as_str())).ok_or_else(|| {
+                unset(format!("the variable `{name}` is not set; set it with --var {name}=VALUE"))
+            })
+        }
         Reference::Secret(name) => match (variables.secret(name), secrets) {
-            (Some(secret), Some(_)) => Ok(secret.expose().clone()),
-            (_, Some(secrets)) => secrets.get(name).await.map(|secret| secret.expose().clone()),
+            (Some(secret), Some(_)) => Ok(secret.clone()),
+            (_, Some(secrets)) => secrets.get(name).await,
             (_, None) => Err(unset(format!(
                 "`${{secret:{name}}}` cannot stand in `secrets`, which says where secrets are: use ${{env:NAME}} or \
                  ${{file:PATH}}"
@@ -180,44 +172,12 @@ pub(super) async fn look_up(
     }
 }
 
-/// The text of a file, without the line break at its end.
-fn read(path: &Path) -> Result<String> {
-    let failed = |what: &str| Error::config("read template", format!("{what} the file `{}`", path.display()));
-    // Opening a pipe waits for who writes into it, so what it is comes first.
-    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(failed("not a regular file:"));
-    }
-    let file = File::open(path).map_err(|error| failed("cannot read").with_source(error))?;
-    // Of the open file, not of the path, which may name another by now.
-    let metadata = file.metadata().map_err(|error| failed("cannot read").with_source(error))?;
-    if !metadata.is_file() {
-        return Err(failed("not a regular file:"));
-    }
-    let mut text = String::new();
-    // It may grow while it is read, so its size is no bound.
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| failed("cannot read").with_source(error))?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(failed("more than 1 MiB is in"));
-    }
-    if text.contains("PRIVATE KEY") && is_readable_by_others(&metadata) {
-        return Err(failed("run `chmod 600`: group or others may read the private key in"));
-    }
-    text.truncate(text.trim_end_matches(['\n', '\r']).len());
-    Ok(text)
-}
-
-#[cfg(unix)]
-fn is_readable_by_others(metadata: &Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    metadata.permissions().mode() & 0o044 != 0
-}
-
-/// Elsewhere the rights of a file are no bits; the folder's own have to do.
-#[cfg(not(unix))]
-fn is_readable_by_others(_: &Metadata) -> bool {
-    false
+/// The text of a file, less one line break at its end. A private key is nobody else's affair.
+fn read(path: &Path) -> Result<Secret> {
+    let is_key = |text: &Secret| text.expose().contains("PRIVATE KEY");
+    read_secret_file(path, is_key)?.ok_or_else(|| {
+        Error::config("read template", format!("cannot read `{}`: there is no such file", path.display()))
+    })
 }
 
 #[cfg(test)]
@@ -266,10 +226,11 @@ mod tests {
     fn a_folder_and_a_file_that_is_too_large_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         assert!(read(folder.path()).unwrap_err().to_string().contains("not a regular file"));
+        assert!(read(&folder.path().join("none")).unwrap_err().to_string().contains("no such file"));
         let large = folder.path().join("large");
-        let most = usize::try_from(MAX_FILE_BYTES).unwrap();
+        let most = 1 << 20;
         std::fs::write(&large, "x".repeat(most)).unwrap();
-        assert_eq!(read(&large).unwrap().len(), most);
+        assert_eq!(read(&large).unwrap().expose().len(), most);
         std::fs::write(&large, "x".repeat(most + 1)).unwrap();
         assert!(read(&large).unwrap_err().to_string().contains("1 MiB"));
     }
@@ -280,7 +241,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let key = folder.path().join("key.pem");
-        std::fs::write(&key, "-----BEGIN PRIVATE KEY-----\ncanary\n").unwrap();
+        std::fs::write(&key, "-----BEGIN PRIVATE KEY-----\ncanary-7f3a9c\n").unwrap();
         for (mode, fits) in [(0o644, false), (0o640, false), (0o600, true), (0o400, true)] {
             std::fs::set_permissions(&key, PermissionsExt::from_mode(mode)).unwrap();
             let text = read(&key);
@@ -288,7 +249,7 @@ mod tests {
             if let Err(error) = text {
                 assert_eq!(error.class(), connector_sdk::Class::Config);
                 assert!(error.to_string().contains("chmod 600"), "{error}");
-                assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+                assert!(!format!("{error:?}").contains("canary-7f3a9c"), "{error:?}");
             }
         }
     }

@@ -86,6 +86,11 @@ impl Node {
 
     /// Where the value at a JSON pointer stands, or the nearest place above it that is in the file.
     pub(super) fn place(&self, pointer: &str) -> Place {
+        self.at_pointer(pointer).at
+    }
+
+    /// The value at a JSON pointer, or the nearest above it that is in the file.
+    pub(super) fn at_pointer(&self, pointer: &str) -> &Node {
         let mut node = self;
         for token in pointer.split('/').skip(1) {
             let token = token.replace("~1", "/").replace("~0", "~");
@@ -96,7 +101,14 @@ impl Node {
             let Some(next) = next else { break };
             node = next;
         }
-        node.at
+        node
+    }
+
+    /// Whether a variable stands in it, or in what is below it.
+    pub(super) fn holds_variables(&self) -> bool {
+        let mut holds = false;
+        self.texts(&mut |text, _| holds |= text.contains("${"));
+        holds
     }
 
     /// Where a key of the map at a JSON pointer stands.

@@ -234,14 +234,14 @@ mod tests {
             (r#""access_token":null,"#, ""),
             (r#""access_token":" ","#, ""),
             (r#""access_token":5,"#, ""),
-            (r#""access_token":"canary","#, r#","token_type":"mac""#),
-            (r#""access_token":"canary","#, r#","token_type":"DPoP""#),
-            (r#""access_token":"canary","#, r#","token_type":5"#),
+            (r#""access_token":"canary-7f3a9c","#, r#","token_type":"mac""#),
+            (r#""access_token":"canary-7f3a9c","#, r#","token_type":"DPoP""#),
+            (r#""access_token":"canary-7f3a9c","#, r#","token_type":5"#),
         ] {
             let grant = grant(&format!(r#"{{{access}"refresh_token":"r-1"{rest}}}"#));
             assert_eq!(grant.refresh_token.unwrap().expose(), "r-1", "{access} {rest}");
             let error = grant.token.unwrap_err();
-            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+            assert!(!format!("{error:?}").contains("canary-7f3a9c"), "{error:?}");
         }
         for neither in ["{}", "[]", "null", r#"{"access_token":""}"#, r#"{"token_type":"Bearer"}"#] {
             assert!(serde_json::from_str::<Answer>(neither).is_err(), "{neither}");
@@ -280,12 +280,12 @@ mod tests {
             ("http://pod1.vendor.example", safe),
             ("ftp://pod1.vendor.example", safe),
             ("ftp://pod1.vendor.example", open),
-            ("https://canary@pod1.vendor.example", safe),
-            ("https://:canary@pod1.vendor.example", safe),
+            ("https://canary-7f3a9c@pod1.vendor.example", safe),
+            ("https://:canary-7f3a9c@pod1.vendor.example", safe),
         ] {
             let error = named(url, endpoint).unwrap_err();
             assert_eq!(error.class(), crate::Class::Permanent, "{url} {endpoint}");
-            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+            assert!(!format!("{error:?}").contains("canary-7f3a9c"), "{error:?}");
         }
     }
 }

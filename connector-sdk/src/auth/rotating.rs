@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  token, renew ──▶ source ──▶ ok
-//!                     └─ Auth ─▶ turn ──▶ successor? ──▶ its source ──▶ ok: swapped, then promoted
+//!                     └─ Auth ─▶ change ─▶ successor? ──▶ its source ──▶ ok: swapped, then promoted
 //!                                  │          └─ none: the refusal      └─ Auth: the refusal, which says so
-//!                                  └─ somebody else had the turn meanwhile: what came of that
+//!                                  └─ one is under way: it is driven on, and what comes of it is shared
 //! ```
 
 use std::{
@@ -15,6 +15,10 @@ use std::{
 
 use ::http::HeaderMap;
 use async_trait::async_trait;
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared},
+};
 use url::Url;
 
 use super::{Token, TokenSource};
@@ -34,7 +38,8 @@ type Build = dyn Fn(&Secret) -> Result<Arc<dyn TokenSource>> + Send + Sync;
 /// The successor is what [`Context::successors`] gives for the refused text. It is tried once; when it is
 /// accepted it takes the place of the other, here and in its store. When it is refused too, nothing is
 /// promoted, and the error is that of the first, which says so. All who are refused at the same time share
-/// one change, which survives those who began it: the next to ask drives it on.
+/// one change, which belongs to nobody: whoever waits drives it, so that one who is not polled holds nobody
+/// up, and it survives those who began it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -44,18 +49,33 @@ type Build = dyn Fn(&Secret) -> Result<Arc<dyn TokenSource>> + Send + Sync;
 /// let source = Rotating::new(&cx, Secret::from("s-1"), |secret| {
 ///     Ok(Arc::new(StaticToken::new(secret.clone())) as Arc<dyn TokenSource>)
 /// })?
-/// .without_promotion();
+/// .promoted_by_use();
 /// assert_eq!(source.held(&cx).unwrap().secret().expose(), "s-1");
 /// # Ok(()) }
 /// ```
 pub struct Rotating {
+    core: Arc<Core>,
+    promotes: Promotes,
+}
+
+/// When a successor takes the place of the other in its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Promotes {
+    /// When the vendor has given a token for it.
+    ByToken,
+    /// When the vendor has accepted a request with it.
+    ByUse,
+}
+
+/// What a change goes on with when all who wait for it are gone.
+struct Core {
     build: Box<Build>,
     successors: Arc<dyn Successors>,
-    promotes: bool,
     state: Mutex<State>,
-    /// Who has it may look for a successor.
-    turn: tokio::sync::Mutex<()>,
 }
+
+/// A search for a successor, which whoever waits for it drives on.
+type Change = Shared<BoxFuture<'static, Result<Token>>>;
 
 struct State {
     generation: u64,
@@ -63,12 +83,16 @@ struct State {
     source: Arc<dyn TokenSource>,
     /// The token in hand of a later generation, as it is given out.
     stamped: Option<(u64, Token)>,
+    /// The change under way, and of which generation it began.
+    change: Option<(u64, Change)>,
     /// How many changes were tried, and what came of the last one where it failed.
     changes: u64,
     failed: Option<Error>,
-    /// Who is being tried. It stays when who tried it is dropped: it may hold a credential that the vendor
-    /// gave for single use.
+    /// Who is being tried. It stays when nobody could tell yet whether it is good: it may hold a credential
+    /// that the vendor gave for single use.
     candidate: Option<(Secret, Arc<dyn TokenSource>)>,
+    /// In use, and to be promoted once a request with it was accepted.
+    unproven: Option<(u64, Secret)>,
     refused: Vec<(Secret, Timestamp)>,
 }
 
@@ -87,28 +111,75 @@ impl Rotating {
             source: build(&secret)?,
             secret,
             stamped: None,
+            change: None,
             changes: 0,
             failed: None,
             candidate: None,
+            unproven: None,
             refused: Vec::new(),
         };
-        Ok(Self {
-            build: Box::new(build),
-            successors: Arc::clone(cx.successors()),
-            promotes: true,
-            state: Mutex::new(state),
-            turn: tokio::sync::Mutex::default(),
-        })
+        let (build, successors) = (Box::new(build), Arc::clone(cx.successors()));
+        let core = Core { build, successors, state: Mutex::new(state) };
+        Ok(Self { core: Arc::new(core), promotes: Promotes::ByToken })
     }
 
-    /// Leaves the stores as they are. For a source that shows its secret to nobody when it is asked for a
-    /// token: having one proves nothing, and a successor that is bad must not push out the other.
+    /// Promotes a successor only when a request with it was accepted
+    /// ([`TokenSource::accepted`]). For a source that shows its secret to nobody when it is asked for a
+    /// token, such as an API key: having one proves nothing, and a successor that is bad must not push out
+    /// the other. One that is never used is never promoted: whoever starts anew begins with the old one.
     #[must_use]
-    pub fn without_promotion(mut self) -> Self {
-        self.promotes = false;
+    pub fn promoted_by_use(mut self) -> Self {
+        self.promotes = Promotes::ByUse;
         self
     }
 
+    /// What the source answers, or the successor's, where it was refused.
+    async fn or_successor(&self, cx: &Context, seen: (u64, u64), result: Result<Token>) -> Result<Token> {
+        let (generation, changes) = seen;
+        match result {
+            Ok(token) => Ok(self.core.stamp(generation, token)),
+            Err(refusal) if refusal.class() == Class::Auth => {
+                self.change(cx, generation, changes, refusal).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Finds a successor, once for all who wait.
+    async fn change(&self, cx: &Context, generation: u64, changes: u64, refusal: Error) -> Result<Token> {
+        loop {
+            let (now, _, source) = self.core.now();
+            if now != generation {
+                // Somebody else has found it.
+                return source.token(cx).await.map(|token| self.core.stamp(now, token));
+            }
+            let (began, change) = {
+                let mut state = self.core.state();
+                if state.generation != generation {
+                    continue;
+                }
+                if let Some(change) = &state.change {
+                    change.clone()
+                } else if let Some(failed) = state.failed.clone().filter(|_| state.changes != changes) {
+                    return Err(failed);
+                } else {
+                    let change =
+                        Arc::clone(&self.core).run(cx.clone(), generation, refusal.clone(), self.promotes);
+                    let change = change.boxed().shared();
+                    state.change = Some((generation, change.clone()));
+                    (generation, change)
+                }
+            };
+            let result = change.await;
+            if began == generation {
+                return result;
+            }
+            // It was an earlier one, whose promotion nobody had waited for.
+        }
+    }
+}
+
+impl Core {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -118,49 +189,35 @@ impl Rotating {
         (state.generation, state.changes, Arc::clone(&state.source))
     }
 
-    /// What the source answers, or the successor's, where it was refused.
-    async fn or_successor(&self, cx: &Context, seen: (u64, u64), result: Result<Token>) -> Result<Token> {
-        let (generation, changes) = seen;
-        match result {
-            Ok(token) => Ok(self.stamp(generation, token)),
-            Err(refusal) if refusal.class() == Class::Auth => {
-                let (token, accepted) = self.change(cx, generation, changes, refusal).await?;
-                if let Some(accepted) = accepted.filter(|_| self.promotes)
-                    && let Err(error) = self.successors.promote(&accepted).await
-                {
-                    // It is good all the same; whoever starts anew finds it again.
-                    tracing::warn!(%error, "the credential that took the place of the other is not promoted");
-                }
-                Ok(token)
+    /// One change, to its end.
+    async fn run(
+        self: Arc<Self>,
+        cx: Context,
+        generation: u64,
+        refusal: Error,
+        promotes: Promotes,
+    ) -> Result<Token> {
+        let result = self.try_successor(&cx, generation, refusal).await;
+        {
+            let mut state = self.state();
+            state.changes += 1;
+            state.failed = result.as_ref().err().cloned();
+            if let (Promotes::ByUse, Ok((_, accepted))) = (promotes, &result) {
+                state.unproven = Some((generation + 1, accepted.clone()));
             }
-            Err(error) => Err(error),
         }
+        if let (Promotes::ByToken, Ok((_, accepted))) = (promotes, &result) {
+            self.promote(accepted).await;
+        }
+        self.state().change = None;
+        result.map(|(token, _)| token)
     }
 
-    /// Finds a successor, once for all who wait; answers its token, and to who found it also the secret.
-    async fn change(
-        &self,
-        cx: &Context,
-        generation: u64,
-        changes: u64,
-        refusal: Error,
-    ) -> Result<(Token, Option<Secret>)> {
-        let _turn = self.turn.lock().await;
-        let (generation_now, changes_now, source) = self.now();
-        if generation_now != generation {
-            let token = source.token(cx).await?;
-            return Ok((self.stamp(generation_now, token), None));
+    async fn promote(&self, accepted: &Secret) {
+        if let Err(error) = self.successors.promote(accepted).await {
+            // It is good all the same; whoever starts anew finds it again.
+            tracing::warn!(%error, "the credential that took the place of the other is not promoted");
         }
-        if changes_now != changes
-            && let Some(failed) = self.state().failed.clone()
-        {
-            return Err(failed);
-        }
-        let result = self.try_successor(cx, generation, refusal).await;
-        let mut state = self.state();
-        state.changes += 1;
-        state.failed = result.as_ref().err().cloned();
-        result.map(|(token, accepted)| (token, Some(accepted)))
     }
 
     async fn try_successor(&self, cx: &Context, generation: u64, refusal: Error) -> Result<(Token, Secret)> {
@@ -247,18 +304,18 @@ fn too(refusal: Error) -> Error {
 #[async_trait]
 impl TokenSource for Rotating {
     fn held(&self, cx: &Context) -> Option<Token> {
-        let (generation, _, source) = self.now();
-        source.held(cx).map(|token| self.stamp(generation, token))
+        let (generation, _, source) = self.core.now();
+        source.held(cx).map(|token| self.core.stamp(generation, token))
     }
 
     async fn token(&self, cx: &Context) -> Result<Token> {
-        let (generation, changes, source) = self.now();
+        let (generation, changes, source) = self.core.now();
         let result = source.token(cx).await;
         self.or_successor(cx, (generation, changes), result).await
     }
 
     async fn renew(&self, cx: &Context, refused: &Token) -> Result<Token> {
-        let (generation, changes, source) = self.now();
+        let (generation, changes, source) = self.core.now();
         let of = refused.serial() >> GENERATION;
         let result = if of == generation {
             let serial = refused.serial() & ((1 << GENERATION) - 1);
@@ -271,15 +328,32 @@ impl TokenSource for Rotating {
     }
 
     fn apply(&self, token: &Token, headers: &mut HeaderMap, url: &mut Url) -> Result<()> {
-        let (_, _, source) = self.now();
+        let (_, _, source) = self.core.now();
         source.apply(token, headers, url)
+    }
+
+    fn accepted(&self, cx: &Context, token: &Token) -> Option<BoxFuture<'static, ()>> {
+        let (generation, of) = (token.serial() >> GENERATION, token.serial() & ((1 << GENERATION) - 1));
+        let (source, proven) = {
+            let mut state = self.core.state();
+            if generation != state.generation {
+                return None;
+            }
+            let proven = state.unproven.take_if(|(unproven, _)| *unproven == generation);
+            (Arc::clone(&state.source), proven)
+        };
+        let Some((_, secret)) = proven else {
+            return source.accepted(cx, &token.clone().with_serial(of));
+        };
+        let core = Arc::clone(&self.core);
+        Some(async move { core.promote(&secret).await }.boxed())
     }
 }
 
 /// Shows no secret.
 impl fmt::Debug for Rotating {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (generation, ..) = self.now();
+        let (generation, ..) = self.core.now();
         f.debug_struct("Rotating").field("generation", &generation).finish_non_exhaustive()
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use ::http::{HeaderMap, HeaderValue, header};
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use url::Url;
 
 use crate::{Context, Error, Result, Secret, Timestamp};
@@ -135,6 +136,16 @@ pub trait TokenSource: Send + Sync + fmt::Debug {
         let _ = url;
         headers.insert(header::AUTHORIZATION, header_value("the access token", "Bearer ", &token.0.secret)?);
         Ok(())
+    }
+
+    /// The vendor has accepted a request with this token. What is to be done about it, where something is: it
+    /// has to be awaited, and failing at it fails no request. The default: nothing. A wrapper forwards it.
+    ///
+    /// It is called for each request that is answered well, so that it must be quick where there is nothing to
+    /// do, which is nearly always.
+    fn accepted(&self, cx: &Context, token: &Token) -> Option<BoxFuture<'static, ()>> {
+        let _ = (cx, token);
+        None
     }
 }
 

@@ -65,6 +65,10 @@ impl SecretStore for ChainSecrets {
         }
     }
 
+    async fn writable(&self, name: &str) -> Result<()> {
+        self.expected(name).await?.writable(name).await
+    }
+
     async fn stage(&self, name: &str, next: &Secret) -> Result<()> {
         self.expected(name).await?.stage(name, next).await
     }

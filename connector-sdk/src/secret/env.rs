@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::{
     Secret, SecretStore,
-    store::{checked, replaced, same},
+    pair::{checked, present, replaced, same},
 };
 use crate::{Error, Result};
 
@@ -21,7 +21,9 @@ const PREFIX: &str = "CONNECTOR_SECRET_";
 type LookUp = dyn Fn(&str) -> Result<Option<Secret>> + Send + Sync;
 
 /// Looks a secret up in the variable `CONNECTOR_SECRET_` followed by its name, in upper case, with `-`,
-/// `.` and `#` as `_`; the next one is in the variable of that name and `_NEXT`.
+/// `.` and `#` as `_`; the next one is in the variable of that name and `_NEXT`. An empty variable is as good
+/// as none. Names that differ in nothing but those three characters and in upper and lower case are one
+/// variable: here `sf-key` and `sf.key` are one secret.
 ///
 /// An environment cannot be written: a promoted secret is remembered by this value and its clones, and a
 /// new process begins with the old one again, until a person moves the text from one variable to the other.
@@ -68,6 +70,10 @@ impl EnvSecrets {
         Ok(format!("{}{name}", self.prefix))
     }
 
+    fn look_up(&self, variable: &str) -> Result<Option<Secret>> {
+        (self.look_up)(variable).map(present)
+    }
+
     fn promoted(&self) -> MutexGuard<'_, BTreeMap<String, Secret>> {
         self.promoted.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,13 +95,22 @@ impl SecretStore for EnvSecrets {
     async fn get(&self, name: &str) -> Result<Option<Secret>> {
         let variable = self.variable(name)?;
         let promoted = self.promoted().get(&variable).cloned();
-        if promoted.is_some() { Ok(promoted) } else { (self.look_up)(&variable) }
+        if promoted.is_some() { Ok(promoted) } else { self.look_up(&variable) }
     }
 
     async fn next(&self, name: &str) -> Result<Option<Secret>> {
         let Some(current) = self.get(name).await? else { return Ok(None) };
-        let next = (self.look_up)(&format!("{}_NEXT", self.variable(name)?))?;
+        let next = self.look_up(&format!("{}_NEXT", self.variable(name)?))?;
         Ok(next.filter(|next| !same(next, &current)))
+    }
+
+    async fn writable(&self, name: &str) -> Result<()> {
+        let variable = self.variable(name)?;
+        let message = format!(
+            "the environment cannot be written: put the text of {variable}_NEXT into {variable} where the \
+             environment is set, and start the processes anew"
+        );
+        Err(Error::config("secret", message))
     }
 
     async fn stage(&self, name: &str, _next: &Secret) -> Result<()> {

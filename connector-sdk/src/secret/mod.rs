@@ -4,6 +4,8 @@ mod chain;
 mod env;
 mod file;
 mod lock;
+pub mod pair;
+mod reading;
 mod redact;
 mod store;
 mod successors;
@@ -22,10 +24,11 @@ pub use chain::ChainSecrets;
 pub use env::EnvSecrets;
 pub use file::FileSecrets;
 pub use lock::TokenLock;
+pub use reading::{read_secret, read_secret_file};
 pub use redact::redacted;
 pub use store::SecretStore;
 pub use successors::{NoSuccessors, Successors};
-pub use vault::{VaultAuth, VaultConfig, VaultSecrets};
+pub use vault::{KubernetesJwt, VaultAuth, VaultConfig, VaultSecrets};
 
 /// A value that must not be seen: it has no Display, no Serialize, a Debug that shows nothing, and it
 /// is wiped from memory when dropped.
@@ -39,11 +42,11 @@ pub use vault::{VaultAuth, VaultConfig, VaultSecrets};
 ///
 /// It cannot be printed or serialised, which the compiler holds:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let secret = connector_sdk::Secret::new(String::from("hunter2"));
 /// println!("{secret}");
 /// ```
-/// ```compile_fail
+/// ```compile_fail,E0277
 /// let secret = connector_sdk::Secret::new(String::from("hunter2"));
 /// serde_json::to_string(&secret).unwrap();
 /// ```

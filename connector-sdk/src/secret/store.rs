@@ -14,7 +14,10 @@ use crate::{Error, Result};
 ///
 /// A store may hold two secrets of a name: the current one, and the next, which was put there before the
 /// vendor is told of it. When the vendor refuses the current one, the next is tried, and promoted once it
-/// is accepted: no run fails because a secret was changed. A wrapper forwards all five methods.
+/// is accepted: no run fails because a secret was changed. A wrapper forwards all six methods.
+///
+/// An empty text is no secret: a store that finds one answers as if it had found nothing. [`pair`](super::pair)
+/// has what all stores do alike.
 #[async_trait]
 pub trait SecretStore: Send + Sync + fmt::Debug {
     /// The secret of that name, if this store holds it.
@@ -33,17 +36,27 @@ pub trait SecretStore: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// Whether what is staged and promoted here is so for every other process too, and after this one has
+    /// ended. The default refuses.
+    ///
+    /// # Errors
+    /// Config when it is not, saying what a person has to do instead; else as [`get`](Self::get).
+    async fn writable(&self, name: &str) -> Result<()> {
+        Err(unwritable(name))
+    }
+
     /// Puts the one that will take its place; durable when it returns. The default refuses.
     ///
     /// # Errors
-    /// Config when nothing can be written here, and when the name has no current secret; else as
+    /// Config when nothing can be written here, when it is empty, and when the name has no current secret; else as
     /// [`get`](Self::get).
     async fn stage(&self, name: &str, next: &Secret) -> Result<()> {
         let _ = next;
         Err(unwritable(name))
     }
 
-    /// Makes the next one, which is this, the current one; durable when it returns, where the store is.
+    /// Makes the next one, which is this, the current one: for all and for good where the store is
+    /// [`writable`](Self::writable), else for this value and its clones.
     /// Doing it twice is no error: two processes may find out at the same time. The default refuses.
     ///
     /// # Errors
@@ -58,33 +71,4 @@ pub trait SecretStore: Send + Sync + fmt::Debug {
 fn unwritable(name: &str) -> Error {
     Error::config("secret", "this store takes no secrets: change it where it is kept")
         .with_context("name", name)
-}
-
-/// Somebody has put another next one in the meantime.
-pub(super) fn replaced(name: &str) -> Error {
-    Error::permanent("secret", "the next one is another by now, so it was not promoted")
-        .with_context("name", name)
-}
-
-/// Whether both are the same text. What it leaks by its timing, only who holds one of them could measure.
-pub(super) fn same(one: &Secret, other: &Secret) -> bool {
-    one.expose() == other.expose()
-}
-
-/// A name that is a file's name and a variable's name and nothing else: no path leads out of a folder.
-/// `#` stands before the field of a secret that has several.
-pub(super) fn checked(name: &str) -> Result<&str> {
-    let ends = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let within = |c: char| ends(c) || c == '-' || c == '.';
-    let fits = |part: &str| part.starts_with(ends) && part.ends_with(ends) && part.chars().all(within);
-    let fits_all = match name.split_once('#') {
-        Some((name, field)) => fits(name) && fits(field),
-        None => fits(name),
-    };
-    if name.len() <= 128 && fits_all {
-        return Ok(name);
-    }
-    let message = "a secret's name is made of letters, digits, `_`, and `-` or `.` between them; `#` may stand before \
-                   a field";
-    Err(Error::config("secret", message).with_context("name", name.escape_debug()))
 }

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use proptest::prelude::*;
 
-use super::{store::checked, *};
+use super::{pair::checked, *};
 use crate::{Class, Error};
 
 fn folder(files: &[(&str, &[u8], u32)]) -> (tempfile::TempDir, FileSecrets) {
@@ -50,9 +50,11 @@ async fn a_file_that_others_may_read_is_refused_and_the_message_says_what_to_run
 
 #[tokio::test]
 async fn what_is_no_secret_is_refused() {
-    let (folder, store) = folder(&[("empty", b"\n", 0o600), ("binary", b"\xff\xfe", 0o600)]);
+    let (folder, store) = folder(&[("binary", b"\xff\xfe", 0o600)]);
     fs::create_dir(folder.path().join("folder")).unwrap();
-    for (name, why) in [("empty", "is empty"), ("binary", "as text"), ("folder", "is no file")] {
+    fs::write(folder.path().join("large"), "x".repeat((1 << 20) + 1)).unwrap();
+    for (name, why) in [("binary", "no text"), ("folder", "not a regular file"), ("large", "larger than any")]
+    {
         let error = store.get(name).await.unwrap_err();
         assert_eq!(error.class(), Class::Config, "{error}");
         assert!(error.to_string().contains(why) && error.to_string().contains(name), "{error}");
@@ -80,6 +82,11 @@ async fn no_name_leads_out_of_the_folder() {
         "a#",
         "a#b#c",
         "a#../b",
+        // Where the next one of `a` lies.
+        "a.next",
+        "a_NEXT",
+        "a-next",
+        "a#value_next",
     ] {
         assert_eq!(store.get(name).await.unwrap_err().class(), Class::Config, "{name:?}");
         assert!(EnvSecrets::default().variable(name).is_err(), "{name:?}");
@@ -125,7 +132,7 @@ async fn a_pipe_in_the_place_of_a_secret_is_refused_at_once() {
     let made = Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap();
     assert!(made.success());
     let error = store.get("pipe").await.unwrap_err();
-    assert!(error.class() == Class::Config && error.to_string().contains("is no file"), "{error}");
+    assert!(error.class() == Class::Config && error.to_string().contains("not a regular file"), "{error}");
 }
 
 #[tokio::test]
@@ -165,11 +172,89 @@ async fn a_variable_that_is_promoted_is_remembered_and_cannot_be_written() {
     let error = store.stage("sf.secret", &Secret::from("newer")).await.unwrap_err();
     assert!(error.class() == Class::Config && error.to_string().contains("X_SF_SECRET_NEXT"), "{error}");
     assert!(chain.promote("sf.secret", &Secret::from("newer")).await.is_err());
+    // What is promoted here ends with the process, which the store says, and what to do.
+    let error = chain.writable("sf.secret").await.unwrap_err();
+    assert!(error.class() == Class::Config && error.to_string().contains("X_SF_SECRET_NEXT into"), "{error}");
     for _ in 0..2 {
         chain.promote("sf.secret", &Secret::from("new")).await.unwrap();
         assert_eq!(store.get("sf.secret").await.unwrap().unwrap().expose(), "new");
         assert!(store.next("sf.secret").await.unwrap().is_none());
     }
+}
+
+#[tokio::test]
+async fn an_empty_secret_is_an_absent_one() {
+    let variables = EnvSecrets::looked_up_by(|name| match name {
+        "CONNECTOR_SECRET_SET" => Some("old".to_owned()),
+        "CONNECTOR_SECRET_BOTH" | "CONNECTOR_SECRET_SET_NEXT" => Some(String::new()),
+        _ => None,
+    });
+    assert!(variables.get("both").await.unwrap().is_none());
+    assert!(variables.next("set").await.unwrap().is_none(), "no successor is tried that is nothing");
+    let files: [(&str, &[u8], u32); 5] = [
+        ("both", b"file", 0o600),
+        ("set", b"old", 0o600),
+        ("set.next", b"\n", 0o600),
+        ("empty", b"", 0o600),
+        ("empty.next", b"next", 0o600),
+    ];
+    let (_folder, files) = folder(&files);
+    assert!(files.get("empty").await.unwrap().is_none() && files.next("empty").await.unwrap().is_none());
+    assert!(files.next("set").await.unwrap().is_none());
+    let error = files.stage("set", &Secret::from("")).await.unwrap_err();
+    assert!(error.class() == Class::Config && error.to_string().contains("is no secret"), "{error}");
+    // A variable that somebody has cleared does not stand before the file.
+    let chain = ChainSecrets::default().then(variables).then(files);
+    assert_eq!(chain.get("both").await.unwrap().unwrap().expose(), "file");
+}
+
+#[tokio::test]
+async fn two_who_stage_at_once_leave_a_whole_secret_and_nothing_beside_it() {
+    let (folder, store) = folder(&[("token", b"old\n", 0o600)]);
+    let (one, two) = ("1".repeat(1 << 19), "2".repeat(1 << 19));
+    let staging = |text: &String| {
+        let (store, text) = (store.clone(), Secret::from(text.as_str()));
+        std::thread::spawn(move || {
+            for _ in 0..20 {
+                futures_util::FutureExt::now_or_never(store.stage("token", &text)).unwrap().unwrap();
+            }
+        })
+    };
+    let threads = [staging(&one), staging(&two)];
+    while threads.iter().any(|thread| !thread.is_finished()) {
+        if let Some(next) = store.next("token").await.unwrap() {
+            assert!(*next.expose() == one || *next.expose() == two, "{} bytes", next.expose().len());
+        }
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left beside them");
+}
+
+#[tokio::test]
+async fn what_is_staged_while_another_is_promoted_is_neither_promoted_nor_lost() {
+    let (folder, store) = folder(&[("token", b"old\n", 0o600), ("token.next", b"two\n", 0o600)]);
+    let promoted = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (other, done) = (store.clone(), std::sync::Arc::clone(&promoted));
+    let staging = std::thread::spawn(move || {
+        let mut staged = 0_u32;
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            staged += 1;
+            let next = Secret::new(format!("later-{staged}"));
+            futures_util::FutureExt::now_or_never(other.stage("token", &next)).unwrap().unwrap();
+            std::thread::yield_now();
+        }
+        format!("later-{staged}")
+    });
+    // Sooner or later it is another by then, which is refused.
+    let result = store.promote("token", &Secret::from("two")).await;
+    promoted.store(true, std::sync::atomic::Ordering::Relaxed);
+    let last = staging.join().unwrap();
+    let current = fs::read_to_string(folder.path().join("token")).unwrap();
+    assert_eq!(current.trim_end(), if result.is_ok() { "two" } else { "old" });
+    let next = store.next("token").await.unwrap().map(|next| next.expose().clone());
+    assert_eq!(next.as_deref(), Some(last.as_str()));
 }
 
 #[tokio::test]

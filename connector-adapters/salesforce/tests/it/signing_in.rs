@@ -1,11 +1,19 @@
 //! Every way to sign in, and every way to be refused.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
     rsa::{KeyPair, KeySize},
     signature::KeyPair as _,
 };
-use connector_sdk::{Class, Delivery, clock::SystemClock, contract::HealthStatus};
+use connector_sdk::{
+    Class, Delivery, Result, Secret, clock::SystemClock, contract::HealthStatus, secret::Successors,
+};
 use connector_testkit::{
     fault::Fault,
     salesforce::{FakeOrg, SignIn},
@@ -124,6 +132,75 @@ fn a_certificate_of_another_key_is_a_config_error() {
         }});
         let error = connect(&with_auth(&org, auth), &context()).err().unwrap();
         assert!(error.class() == Class::Config && error.to_string().contains("`certificate`"), "{error}");
+    });
+}
+
+/// One secret and the next.
+#[derive(Debug)]
+struct Next(Secret, AtomicBool);
+
+#[async_trait]
+impl Successors for Next {
+    async fn after(&self, _refused: &Secret) -> Result<Option<Secret>> {
+        Ok(Some(self.0.clone()))
+    }
+
+    async fn promote(&self, _accepted: &Secret) -> Result<()> {
+        self.1.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_key_that_is_changed_opens_the_org_in_a_read_that_has_begun_with_the_other() {
+    within(async {
+        let ((private, public), (old, _)) = (key_pair(), key_pair());
+        let sign_in = SignIn { jwt_public_key: Some(public), ..SignIn::default() };
+        let org = FakeOrg::builder().sign_in(sign_in).start().await.unwrap();
+        let known = org.credentials();
+        for way in ["jwt_bearer", "saml_bearer"] {
+            let auth = json!({ way: {
+                "client_id": known.client_id, "username": known.username, "private_key": old,
+            }});
+            let next = Arc::new(Next(Secret::new(private.clone()), AtomicBool::default()));
+            let cx = context_at(SystemClock::shared()).with_successors(next.clone());
+            let identity = connect(&with_auth(&org, auth), &cx).unwrap().authenticate(&cx).await.unwrap();
+            assert_eq!(
+                (identity.subject, next.1.load(Ordering::Relaxed)),
+                (known.username.clone(), true),
+                "{way}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_key_that_is_changed_brings_its_certificate_with_it_or_says_so() {
+    within(async {
+        let ((private, public), (old, old_public)) = (key_pair(), key_pair());
+        let certificate = |public: &str| public.replace("PUBLIC KEY", "CERTIFICATE");
+        let sign_in = SignIn { jwt_public_key: Some(public.clone()), ..SignIn::default() };
+        let org = FakeOrg::builder().sign_in(sign_in).start().await.unwrap();
+        let known = org.credentials();
+        let auth = json!({"saml_bearer": {
+            "client_id": known.client_id, "username": known.username, "private_key": old,
+            "certificate": certificate(&old_public),
+        }});
+        let config = with_auth(&org, auth);
+        for (next, is_whole) in [(private.clone(), false), (private.clone() + &certificate(&public), true)] {
+            let next = Arc::new(Next(Secret::new(next), AtomicBool::default()));
+            let cx = context_at(SystemClock::shared()).with_successors(next.clone());
+            let signed_in = connect(&config, &cx).unwrap().authenticate(&cx).await;
+            assert_eq!(next.1.load(Ordering::Relaxed), is_whole, "promoted once accepted: {signed_in:?}");
+            match signed_in {
+                Ok(identity) => assert!(is_whole && identity.subject == known.username),
+                Err(error) => {
+                    let said = error.to_string();
+                    assert!(!is_whole && error.class() == Class::Auth, "{said}");
+                    assert!(said.contains("brings its certificate with it"), "{said}");
+                }
+            }
+        }
     });
 }
 

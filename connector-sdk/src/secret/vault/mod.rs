@@ -16,14 +16,14 @@ use url::Url;
 
 use super::{
     Secret, SecretStore,
-    store::{checked, replaced, same},
+    pair::{checked, missing, present, replaced, same, stageable},
 };
 use crate::{
     Context, Error, Result,
-    http::{HttpClient, Request, Response},
+    http::{HttpClient, HttpClientBuilder, Request, Response},
 };
 
-pub use token::VaultAuth;
+pub use token::{KubernetesJwt, VaultAuth};
 
 use fault::{VaultFaults, changed};
 use token::VaultTokens;
@@ -33,6 +33,8 @@ const WRITE: &str = "write secret";
 const JSON: &str = "application/json";
 /// The field of a secret that has one value.
 const FIELD: &str = "value";
+/// In bytes; Vault itself takes no larger secret (its storage's limit is 1 MiB).
+const LARGEST: u64 = 1 << 20;
 /// So often a write is tried that somebody else's comes before.
 const ATTEMPTS: usize = 3;
 
@@ -40,7 +42,8 @@ const ATTEMPTS: usize = 3;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct VaultConfig {
-    /// Its address, such as `https://vault.example:8200`.
+    /// Its address, such as `https://vault.example:8200`. Where a proxy has it below a path, with that path:
+    /// `https://intranet.example/vault`.
     pub address: Url,
     /// Where the engine is mounted; `secret` is what a new Vault has.
     pub mount: String,
@@ -59,7 +62,8 @@ impl VaultConfig {
 }
 
 /// Looks a secret up in the field `value` of the Vault secret of its name, or in the field that the name
-/// gives after `#`: `crm#client_id`. One whose latest version is deleted is not there.
+/// gives after `#`: `crm#client_id`. One whose latest version is deleted is not there, and an empty field is
+/// as good as none.
 ///
 /// The next one is in a field beside it, `value_next`. It is no newer version: what everybody else reads is
 /// the latest version, so that a newer one would be the current one at once, and for all. Staging and
@@ -104,7 +108,7 @@ impl VaultSecrets {
     /// network has to be allowed there.
     ///
     /// # Errors
-    /// Config when mount, prefix or namespace are none, or the network settings do not make sense.
+    /// Config when address, mount, prefix or namespace are none, or the network settings do not make sense.
     pub fn new(cx: &Context, config: VaultConfig, auth: VaultAuth) -> Result<Self> {
         let VaultConfig { address, mount, prefix, namespace } = config;
         let mount = path("mount", &mount)?;
@@ -112,13 +116,10 @@ impl VaultSecrets {
         if let Some(namespace) = &namespace {
             path("namespace", namespace)?;
         }
-        let tokens = VaultTokens::new(cx, &address, namespace, auth)?;
-        let client = HttpClient::builder(cx)
-            .only_host_of(address)
-            .tokens(Arc::new(tokens))
-            .faults(Arc::new(VaultFaults))
-            .build()?;
-        Ok(Self { cx: cx.clone(), client, path: format!("/v1/{mount}/data/{prefix}") })
+        let api = format!("{}/v1", base(&address)?);
+        let tokens = VaultTokens::new(cx, &address, api.clone(), namespace, auth)?;
+        let client = client(cx, address).tokens(Arc::new(tokens)).build()?;
+        Ok(Self { cx: cx.clone(), client, path: format!("{api}/{mount}/data/{prefix}") })
     }
 
     /// Path and field of a name.
@@ -165,10 +166,10 @@ impl VaultSecrets {
         let (path, field) = self.locate(name)?;
         let mut attempt = 1;
         loop {
-            let missing =
-                || Error::config(WRITE, "there is no secret of that name whose place it could take");
-            let found = self.read(&path).await?.filter(|found| found.fields.contains_key(field));
-            let mut found = found.ok_or_else(|| missing().with_context("name", name))?;
+            let mut found = self.read(&path).await?.ok_or_else(|| missing(name))?;
+            if found.text(name, field)?.is_none() {
+                return Err(missing(name));
+            }
             if !edit(&mut found, field)? {
                 return Ok(());
             }
@@ -184,7 +185,7 @@ impl Found {
     fn text(&self, name: &str, field: &str) -> Result<Option<Secret>> {
         match self.fields.get(field) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(Secret::from(text.as_str()))),
+            Some(Value::String(text)) => Ok(present(Some(Secret::from(text.as_str())))),
             Some(_) => {
                 Err(Error::config(READ, format!("its field `{field}` is no text")).with_context("name", name))
             }
@@ -199,6 +200,30 @@ fn next_of(field: &str) -> String {
 fn answer(response: &Response) -> Option<Answer> {
     // What does not parse may hold a secret, so that nothing is said of it.
     serde_json::from_slice(&response.body).ok()
+}
+
+/// What talks to this Vault, and to nobody else.
+fn client(cx: &Context, address: Url) -> HttpClientBuilder {
+    let mut settings = cx.resilience().clone();
+    settings.max_body = settings.max_body.min(LARGEST);
+    settings.max_decompressed_body = settings.max_decompressed_body.min(LARGEST);
+    HttpClient::builder(cx).resilience(settings).only_host_of(address).faults(Arc::new(VaultFaults))
+}
+
+/// The path that Vault has at this address. Without it a token would go to whoever serves the host's root.
+fn base(address: &Url) -> Result<String> {
+    let bare = address.query().is_none()
+        && address.fragment().is_none()
+        && address.username().is_empty()
+        && address.password().is_none();
+    if !bare {
+        let message = "the address of Vault is scheme, host, port and path, and nothing else";
+        return Err(Error::config("secret", message).with_context("field", "address"));
+    }
+    match address.path() {
+        "" | "/" => Ok(String::new()),
+        below => Ok(format!("/{}", path("address", below)?)),
+    }
 }
 
 /// A path of names, without slashes at its ends.
@@ -231,7 +256,12 @@ impl SecretStore for VaultSecrets {
         Ok(found.text(name, &next_of(field))?.filter(|next| !same(next, &current)))
     }
 
+    async fn writable(&self, name: &str) -> Result<()> {
+        self.locate(name).map(drop)
+    }
+
     async fn stage(&self, name: &str, next: &Secret) -> Result<()> {
+        let next = stageable(name, next)?;
         self.edit(name, |found, field| {
             found.fields.insert(next_of(field), next.expose().as_str().into());
             Ok(true)

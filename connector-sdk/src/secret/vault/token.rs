@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -13,7 +14,10 @@ use serde_json::{Value, json};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{JSON, VaultFaults, path};
+use super::{
+    super::{pair::present, read_secret_file},
+    JSON, client, path,
+};
 use crate::{
     Class, Context, Delivery, Error, Result, Secret,
     auth::{SingleFlight, Token, TokenSource},
@@ -48,8 +52,34 @@ pub enum VaultAuth {
         /// The role's name.
         role: String,
         /// The service account's token.
-        jwt: Secret,
+        jwt: KubernetesJwt,
     },
+}
+
+/// Where the token of a pod's service account is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum KubernetesJwt {
+    /// In this file, which is read at each login: Kubernetes writes another there before one ends (a
+    /// projected token lives for an hour; its documentation, "Configure Service Accounts for Pods").
+    File(PathBuf),
+    /// This one. A long run outlives it, unless it is one of those that do not end.
+    Given(Secret),
+}
+
+impl KubernetesJwt {
+    /// Where a pod finds its own.
+    pub const PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+    fn read(&self) -> Result<Secret> {
+        match self {
+            Self::Given(jwt) => Ok(jwt.clone()),
+            // Kubernetes gives it the rights that it has: who may read it is the affair of the pod.
+            Self::File(path) => present(read_secret_file(path, |_| false)?).ok_or_else(|| {
+                Error::config(LOGIN, format!("{}: there is no token of a service account", path.display()))
+            }),
+        }
+    }
 }
 
 /// Gives the tokens that requests to Vault carry.
@@ -60,6 +90,8 @@ pub(super) struct VaultTokens {
 
 struct Desk {
     client: HttpClient,
+    /// What stands before the paths of its documentation.
+    api: String,
     auth: VaultAuth,
     namespace: Option<String>,
     lease: Mutex<Option<Lease>>,
@@ -104,15 +136,15 @@ impl VaultTokens {
     pub(super) fn new(
         cx: &Context,
         address: &Url,
+        api: String,
         namespace: Option<String>,
         auth: VaultAuth,
     ) -> Result<Self> {
         if let VaultAuth::AppRole { mount, .. } | VaultAuth::Kubernetes { mount, .. } = &auth {
             path("mount of the login", mount)?;
         }
-        let client =
-            HttpClient::builder(cx).only_host_of(address.clone()).faults(Arc::new(VaultFaults)).build()?;
-        let desk = Desk { client, auth, namespace, lease: Mutex::default() };
+        let client = client(cx, address.clone()).build()?;
+        let desk = Desk { client, api, auth, namespace, lease: Mutex::default() };
         Ok(Self { desk: Arc::new(desk), flight: SingleFlight::default() })
     }
 }
@@ -171,12 +203,12 @@ impl Desk {
     }
 
     async fn prolong(&self, cx: &Context, lease: &Lease) -> Result<Token> {
-        let request = self.request(RENEW, "/v1/auth/token/renew-self", json!({}));
+        let request = self.request(RENEW, "auth/token/renew-self", json!({}));
         let request = request.header(TOKEN, lease.token.expose());
         let granted = self.ask::<LoggedIn>(cx, request).await?.auth;
         let lent = Duration::from_secs(granted.lease_duration);
         // Near its longest life Vault prolongs it by ever less: then another is better.
-        let renewable = granted.renewable && lent * 2 >= lease.at_first;
+        let renewable = granted.renewable && lent.saturating_mul(2) >= lease.at_first;
         self.set(Some(Lease { renewable, token: granted.client_token.clone(), at_first: lease.at_first }));
         Ok(token(cx, granted.client_token, lent))
     }
@@ -193,11 +225,11 @@ impl Desk {
                 (mount, json!({ "role_id": role_id, "secret_id": secret_id.expose() }))
             }
             VaultAuth::Kubernetes { mount, role, jwt } => {
-                (mount, json!({ "role": role, "jwt": jwt.expose() }))
+                (mount, json!({ "role": role, "jwt": jwt.read()?.expose() }))
             }
         };
         let request =
-            self.request(LOGIN, &format!("/v1/auth/{}/login", path("mount of the login", mount)?), body);
+            self.request(LOGIN, &format!("auth/{}/login", path("mount of the login", mount)?), body);
         let granted = self.ask::<LoggedIn>(cx, request).await?.auth;
         let lent = Duration::from_secs(granted.lease_duration);
         let lease =
@@ -208,7 +240,8 @@ impl Desk {
 
     /// How long the given token lives. One that may not even ask that is used until it is refused.
     async fn look_up(&self, cx: &Context, given: &Secret) -> Result<Token> {
-        let mut request = Request::get(LOGIN, "/v1/auth/token/lookup-self").header(TOKEN, given.expose());
+        let mut request =
+            Request::get(LOGIN, format!("{}/auth/token/lookup-self", self.api)).header(TOKEN, given.expose());
         if let Some(namespace) = &self.namespace {
             request = request.header(NAMESPACE, namespace);
         }
@@ -225,7 +258,9 @@ impl Desk {
     fn request(&self, operation: &'static str, path: &str, body: Value) -> Request {
         let text = Zeroizing::new(body.to_string());
         // A login that is repeated leaves a token behind that ends by itself.
-        let request = Request::post(operation, path, JSON, text.as_bytes().to_vec()).idempotent();
+        let request =
+            Request::post(operation, format!("{}/{path}", self.api), JSON, text.as_bytes().to_vec())
+                .idempotent();
         match &self.namespace {
             Some(namespace) => request.header(NAMESPACE, namespace),
             None => request,

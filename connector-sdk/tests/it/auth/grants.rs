@@ -16,7 +16,7 @@ use crate::support::{
 #[tokio::test]
 async fn client_credentials_ask_as_the_rfc_says_and_keep_what_the_vendor_says_besides() {
     let more = r#","instance_url":"https://pod1.vendor.example","id":"https://login.vendor.example/id/1","issued_at":1769860800000,
-        "expires_in":3600,"scope":"api web","signature":"canary","id_token":"canary","nested":{"a":1}"#;
+        "expires_in":3600,"scope":"api web","signature":"canary-7f3a9c","id_token":"canary-7f3a9c","nested":{"a":1}"#;
     let bench = Bench::new([granted("t-1", more)]).await;
     let endpoint = bench.endpoint().base_url_field("instance_url").scopes(["api", "web"]);
     let source = ClientCredentials::new(endpoint, "client", "s3cret&".into());
@@ -103,12 +103,12 @@ async fn a_key_that_cannot_sign_is_a_mistake_of_the_configuration() {
         key("ca.pem"),
         cut.as_str().into(),
         short.as_str().into(),
-        "canary".into(),
+        "canary-7f3a9c".into(),
     ] {
         let error = JwtBearer::new(bench.endpoint(), "client", "ada", "vendor", &wrong).unwrap_err();
         assert_eq!(error.class(), Class::Config);
         assert!(error.to_string().contains("`private_key`"), "{error}");
-        assert!(!format!("{error:?}").contains("canary"));
+        assert!(!format!("{error:?}").contains("canary-7f3a9c"));
     }
 }
 
@@ -146,17 +146,17 @@ async fn a_token_is_renewed_before_it_ends() {
 #[tokio::test]
 async fn an_answer_that_is_no_token_says_so_and_shows_nothing_of_it() {
     let answers = [
-        json("200 OK", r#"{"access_token":"canary","token_type":5}"#),
-        json("200 OK", r#"{"access_token":["canary"]}"#),
+        json("200 OK", r#"{"access_token":"canary-7f3a9c","token_type":5}"#),
+        json("200 OK", r#"{"access_token":["canary-7f3a9c"]}"#),
         json("200 OK", ""),
-        json("200 OK", "<html>canary</html>"),
+        json("200 OK", "<html>canary-7f3a9c</html>"),
     ];
     for answer in answers {
         let bench = Bench::new([answer]).await;
-        let source = ClientCredentials::new(bench.endpoint(), "client", "canary".into());
+        let source = ClientCredentials::new(bench.endpoint(), "client", "canary-7f3a9c".into());
         let error = source.token(&bench.cx).await.unwrap_err();
         assert_eq!(error.class(), Class::Permanent, "{error:?}");
-        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        assert!(!format!("{error:?}").contains("canary-7f3a9c"), "{error:?}");
     }
 }
 

@@ -144,12 +144,13 @@ async fn without_a_successor_the_refusal_stands_and_a_store_that_is_away_is_aske
 }
 
 #[tokio::test]
-async fn a_session_is_followed_by_the_next_and_no_store_is_changed_by_it() {
+async fn a_session_is_followed_by_the_next_and_no_store_is_changed_by_one_that_is_refused() {
     let pair = Pair::of("s-2");
     let cx = Context::builder("acme", "desk").build().with_successors(pair.clone());
     let build = |secret: &Secret| Ok(Arc::new(StaticToken::new(secret.clone())) as Arc<dyn TokenSource>);
-    let source = Rotating::new(&cx, "s-1".into(), build).unwrap().without_promotion();
+    let source = Rotating::new(&cx, "s-1".into(), build).unwrap().promoted_by_use();
     let first = source.held(&cx).unwrap();
+    assert!(source.accepted(&cx, &first).is_none());
     let second = source.renew(&cx, &first).await.unwrap();
     assert_eq!(second.secret().expose(), "s-2");
     // Its own refusal leads nowhere: neither to itself nor back to the first.
@@ -207,4 +208,42 @@ async fn a_change_goes_on_when_who_began_it_is_dropped() {
     assert_eq!(soon(second).await.unwrap().secret().expose(), "single-use");
     assert_eq!(fetched.load(Ordering::Relaxed), 1, "what the vendor gave once is not asked for again");
     assert_eq!(pair.log.count("promote"), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_a_request_was_accepted_with_is_promoted_once() {
+    let pair = Pair::of("s-2");
+    let cx = Context::builder("acme", "desk").build().with_successors(pair.clone());
+    let build = |secret: &Secret| Ok(Arc::new(StaticToken::new(secret.clone())) as Arc<dyn TokenSource>);
+    let source = Rotating::new(&cx, "s-1".into(), build).unwrap().promoted_by_use();
+    let first = source.held(&cx).unwrap();
+    let second = source.renew(&cx, &first).await.unwrap();
+    assert_eq!(pair.log.count("promote"), 0, "nobody has seen it yet");
+    // An answer to the old one, which came late, proves nothing of the new one.
+    assert!(source.accepted(&cx, &first).is_none());
+    source.accepted(&cx, &second).unwrap().await;
+    assert!(source.accepted(&cx, &source.held(&cx).unwrap()).is_none());
+    assert_eq!(pair.log.entries(), ["after s-1", "promote s-2"]);
+}
+
+#[tokio::test]
+async fn who_began_a_change_and_is_not_polled_holds_nobody_up() {
+    let (gate, fetched) = (Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));
+    let pair = Pair::of("s-2");
+    let cx = Context::builder("acme", "desk").build().with_successors(pair.clone());
+    let (opened, count) = (Arc::clone(&gate), Arc::clone(&fetched));
+    let source = Rotating::new(&cx, "s-1".into(), move |secret| {
+        let gate = (secret.expose() == "s-2").then(|| Arc::clone(&opened));
+        Ok(Arc::new(Slow { gate, fetched: Arc::clone(&count), flight: SingleFlight::default() }) as _)
+    })
+    .unwrap();
+    // A reader that its consumer holds up: alive, and never polled again.
+    let mut first = source.token(&cx).boxed();
+    while fetched.load(Ordering::Relaxed) == 0 {
+        assert!(futures_util::poll!(&mut first).is_pending());
+    }
+    gate.notify_one();
+    assert_eq!(soon(source.token(&cx)).await.unwrap().secret().expose(), "single-use");
+    assert_eq!(soon(first).await.unwrap().secret().expose(), "single-use");
+    assert_eq!((fetched.load(Ordering::Relaxed), pair.log.count("promote")), (1, 1));
 }

@@ -67,20 +67,20 @@ async fn a_key_in_the_query_is_seen_nowhere_but_on_the_wire() {
         .finish();
     let _logging = tracing::subscriber::set_default(subscriber);
     for reply in [
-        ok("canary"),
+        ok("canary-7f3a9c"),
         Reply::Reset,
-        Reply::Keep(answer("401 Unauthorized", "", "canary")),
-        Reply::Keep(answer("302 Found", "location: /elsewhere?api_key=canary\r\n", "")),
-        Reply::Keep(answer("500 Internal Server Error", "", "canary")),
+        Reply::Keep(answer("401 Unauthorized", "", "canary-7f3a9c")),
+        Reply::Keep(answer("302 Found", "location: /elsewhere?api_key=canary-7f3a9c\r\n", "")),
+        Reply::Keep(answer("500 Internal Server Error", "", "canary-7f3a9c")),
         Reply::Close(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\ncan".to_vec()),
     ] {
-        let source = ApiKey::query("api_key", "canary".into()).unwrap();
+        let source = ApiKey::query("api_key", "canary-7f3a9c".into()).unwrap();
         let (request, shown) = send(source, "/list", vec![reply]).await;
-        assert!(request.starts_with("GET /list?api_key=canary "), "{request}");
-        assert!(!shown.contains("canary"), "{shown}");
+        assert!(request.starts_with("GET /list?api_key=canary-7f3a9c "), "{request}");
+        assert!(!shown.contains("canary-7f3a9c"), "{shown}");
     }
     let logged = std::fs::read_to_string(logged.path()).unwrap();
-    assert!(logged.contains("127.0.0.1") && !logged.contains("canary"), "{logged}");
+    assert!(logged.contains("127.0.0.1") && !logged.contains("canary-7f3a9c"), "{logged}");
 }
 
 fn applied(source: &ApiKey, url: &str) -> (HeaderMap, Url) {
@@ -112,14 +112,14 @@ fn a_key_that_a_link_already_holds_is_replaced_and_the_rest_stays_as_it_is_writt
 fn a_credential_in_a_header_is_marked_sensitive() {
     let cx = Context::builder("t", "c").build();
     let sources: [Box<dyn TokenSource>; 2] = [
-        Box::new(ApiKey::header("x-api-key", "canary".into()).unwrap()),
-        Box::new(Basic::new("canary", &"canary".into()).unwrap()),
+        Box::new(ApiKey::header("x-api-key", "canary-7f3a9c".into()).unwrap()),
+        Box::new(Basic::new("canary-7f3a9c", &"canary-7f3a9c".into()).unwrap()),
     ];
     for source in sources {
         let (mut headers, mut url) = (HeaderMap::new(), "https://v.example".parse().unwrap());
         source.apply(&source.held(&cx).unwrap(), &mut headers, &mut url).unwrap();
         assert!(headers.len() == 1 && headers.values().all(|value| value.is_sensitive()));
-        assert!(!format!("{headers:?} {source:?}").contains("canary"), "{headers:?} {source:?}");
+        assert!(!format!("{headers:?} {source:?}").contains("canary-7f3a9c"), "{headers:?} {source:?}");
         assert_eq!(url.as_str(), "https://v.example/");
     }
 }
@@ -127,7 +127,7 @@ fn a_credential_in_a_header_is_marked_sensitive() {
 fn is_config(result: Result<impl std::fmt::Debug, Error>, of: &str) {
     let error = result.expect_err(of);
     assert_eq!(error.class(), Class::Config, "{of}");
-    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    assert!(!format!("{error:?}").contains("canary-7f3a9c"), "{error:?}");
 }
 
 #[test]
@@ -155,38 +155,41 @@ fn a_header_that_cannot_carry_a_key_is_refused() {
         "accept-encoding",
         "range",
     ] {
-        is_config(ApiKey::header(name, "canary".into()), name);
+        is_config(ApiKey::header(name, "canary-7f3a9c".into()), name);
     }
     for name in ["", "a\nb", "\u{7f}"] {
-        is_config(ApiKey::query(name, "canary".into()), name);
+        is_config(ApiKey::query(name, "canary-7f3a9c".into()), name);
     }
 }
 
 #[test]
 fn a_key_that_cannot_be_sent_is_refused_while_a_person_looks() {
-    for key in ["", " ", "canary\n", " canary", "can\r\nx: ary", "can\0ary"] {
+    for key in ["", " ", "canary-7f3a9c\n", " canary-7f3a9c", "can\r\nx: ary", "can\0ary"] {
         is_config(ApiKey::header("x-api-key", key.into()), key);
         is_config(ApiKey::query("api_key", key.into()), key);
     }
-    is_config(ApiKey::header("x-api-key", "canaryé".into()), "not ASCII");
-    let header = ApiKey::header("x-api-key", "canary".into()).unwrap();
+    is_config(ApiKey::header("x-api-key", "canary-7f3a9cé".into()), "not ASCII");
+    let header = ApiKey::header("x-api-key", "canary-7f3a9c".into()).unwrap();
     is_config(header.clone().with_prefix("To\nken"), "prefix");
     is_config(header.clone().with_prefix("Tokén "), "prefix");
-    is_config(ApiKey::query("k", "canary".into()).unwrap().with_prefix("Token "), "prefix in the query");
+    is_config(
+        ApiKey::query("k", "canary-7f3a9c".into()).unwrap().with_prefix("Token "),
+        "prefix in the query",
+    );
     // A token that another source puts in its place is looked at as well.
     let (mut headers, mut url) = (HeaderMap::new(), "https://v.example".parse().unwrap());
-    is_config(header.apply(&Token::new("canary\n".into()), &mut headers, &mut url), "another token");
+    is_config(header.apply(&Token::new("canary-7f3a9c\n".into()), &mut headers, &mut url), "another token");
 }
 
 #[test]
 fn a_user_with_a_colon_and_control_characters_are_refused() {
     for (user, password) in [
-        ("canary:x", "p"),
-        (":", "canary"),
+        ("canary-7f3a9c:x", "p"),
+        (":", "canary-7f3a9c"),
         ("", ""),
-        ("canary\n", "p"),
-        ("u", "canary\r"),
-        ("u\0", "canary"),
+        ("canary-7f3a9c\n", "p"),
+        ("u", "canary-7f3a9c\r"),
+        ("u\0", "canary-7f3a9c"),
     ] {
         is_config(Basic::new(user, &password.into()), user);
     }
@@ -195,10 +198,11 @@ fn a_user_with_a_colon_and_control_characters_are_refused() {
 #[tokio::test]
 async fn a_credential_that_is_refused_cannot_be_renewed_and_says_so() {
     let refusal = || vec![Reply::Keep(answer("401 Unauthorized", "", "")), ok("")];
-    let (_, shown) = send(ApiKey::header("x-api-key", "canary".into()).unwrap(), "/list", refusal()).await;
+    let (_, shown) =
+        send(ApiKey::header("x-api-key", "canary-7f3a9c".into()).unwrap(), "/list", refusal()).await;
     assert!(shown.contains("API key") && shown.contains("cannot be renewed"), "{shown}");
-    let (_, shown) = send(Basic::new("u", &"canary".into()).unwrap(), "/list", refusal()).await;
-    assert!(shown.contains("user or password") && !shown.contains("canary"), "{shown}");
+    let (_, shown) = send(Basic::new("u", &"canary-7f3a9c".into()).unwrap(), "/list", refusal()).await;
+    assert!(shown.contains("user or password") && !shown.contains("canary-7f3a9c"), "{shown}");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ fn context() -> Context {
 fn client(cx: &Context, server: &Server) -> HttpClient {
     HttpClient::builder(cx)
         .base_url(server.url.clone())
-        .tokens(Arc::new(StaticToken::new("canary".into())))
+        .tokens(Arc::new(StaticToken::new("canary-7f3a9c".into())))
         .build()
         .unwrap()
 }
@@ -108,14 +108,14 @@ async fn a_redirect_to_another_origin_is_refused_and_only_its_host_is_named() {
     let port = other.url.port().unwrap();
     let elsewhere = |own: u16| {
         [
-            format!("http://127.0.0.1:{port}/?code=canary"),
-            format!("http://localhost:{own}/?code=canary"),
-            format!("https://127.0.0.1:{own}/?code=canary"),
-            format!("//127.0.0.1:{port}/canary"),
-            format!("\\\\127.0.0.1:{port}/canary"),
+            format!("http://127.0.0.1:{port}/?code=canary-7f3a9c"),
+            format!("http://localhost:{own}/?code=canary-7f3a9c"),
+            format!("https://127.0.0.1:{own}/?code=canary-7f3a9c"),
+            format!("//127.0.0.1:{port}/canary-7f3a9c"),
+            format!("\\\\127.0.0.1:{port}/canary-7f3a9c"),
             format!("http://127.0.0.1:{own}@127.0.0.1:{port}/"),
-            format!("http://canary@127.0.0.1:{own}/"),
-            format!("http://canary:canary@127.0.0.1:{own}/"),
+            format!("http://canary-7f3a9c@127.0.0.1:{own}/"),
+            format!("http://canary-7f3a9c:canary-7f3a9c@127.0.0.1:{own}/"),
             "http://".to_owned(),
             "ftp://127.0.0.1/".to_owned(),
             "file:///etc/passwd".to_owned(),
@@ -136,7 +136,7 @@ async fn a_redirect_to_another_origin_is_refused_and_only_its_host_is_named() {
             let case = format!("{status} {method} {location}: {error:?}");
             assert_eq!((error.class(), error.delivery()), (Class::Permanent, Delivery::Answered), "{case}");
             assert!(error.to_string().contains("redirects"), "{case}");
-            assert!(!format!("{error:?}").contains("canary"), "{case}");
+            assert!(!format!("{error:?}").contains("canary-7f3a9c"), "{case}");
             assert_eq!(server.requests().len(), 1, "{case}");
         }
     }
@@ -170,7 +170,7 @@ async fn the_credential_goes_along_and_other_headers_only_where_they_make_sense_
         ("content-language", "de"),
     ];
     let left_behind = [
-        ("x-api-secret", "canary"),
+        ("x-api-secret", "canary-7f3a9c"),
         ("cookie", "a=b"),
         ("origin", "https://x"),
         ("x-forwarded-for", "1.2.3.4"),
@@ -192,7 +192,7 @@ async fn the_credential_goes_along_and_other_headers_only_where_they_make_sense_
             assert!(has(0, name, value), "{name} in {}", requests[0]);
             assert_eq!(has(1, name, value), travels, "{name} in {}", requests[1]);
         };
-        expected("authorization", "Bearer canary", true);
+        expected("authorization", "Bearer canary-7f3a9c", true);
         expected("x-tenant", "7", true);
         along.iter().for_each(|(name, value)| expected(name, value, true));
         same_method.iter().for_each(|(name, value)| expected(name, value, kept));
@@ -203,16 +203,18 @@ async fn the_credential_goes_along_and_other_headers_only_where_they_make_sense_
 
 #[tokio::test]
 async fn a_credential_in_the_query_is_put_on_anew_and_is_in_no_url_that_is_handed_out() {
-    for location in ["/second?page=1", "/second?api_key=canary&page=1", "/second?page=1&k=canary"] {
+    for location in
+        ["/second?page=1", "/second?api_key=canary-7f3a9c&page=1", "/second?page=1&k=canary-7f3a9c"]
+    {
         let server = Server::start([moved(302, location), ok("[]")]).await;
         let cx = context();
-        let source = ApiKey::query("api_key", "canary".into()).unwrap();
+        let source = ApiKey::query("api_key", "canary-7f3a9c".into()).unwrap();
         let client = HttpClient::builder(&cx).base_url(server.url.clone()).tokens(Arc::new(source));
         let response = soon(client.build().unwrap().send(&cx, request("GET"))).await.unwrap();
         assert_eq!(response.url, server.url.join("/second?page=1").unwrap());
         let seen = seen(&server);
-        assert_eq!(seen[0], "GET /first?page=1&api_key=canary");
-        assert!(seen[1].ends_with("&api_key=canary") && seen[1].contains("page=1"), "{seen:?}");
+        assert_eq!(seen[0], "GET /first?page=1&api_key=canary-7f3a9c");
+        assert!(seen[1].ends_with("&api_key=canary-7f3a9c") && seen[1].contains("page=1"), "{seen:?}");
     }
 }
 

@@ -209,10 +209,13 @@ async fn what_the_vendor_refuses_is_not_tried_again() {
 
 #[tokio::test]
 async fn a_redirect_is_refused_and_names_the_other_host_only() {
-    let bench = Bench::new([with_header(302, "location", "https://evil.example/?token=canary")]);
+    let bench = Bench::new([with_header(302, "location", "https://evil.example/?token=canary-7f3a9c")]);
     let error = bench.send(get()).await.unwrap_err();
     assert_eq!(error.class(), Class::Permanent);
-    assert!(error.to_string().contains("evil.example") && !error.to_string().contains("canary"), "{error}");
+    assert!(
+        error.to_string().contains("evil.example") && !error.to_string().contains("canary-7f3a9c"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -40,26 +40,34 @@ async fn a_span_tells_operation_host_status_and_attempts_and_nothing_that_was_se
         .finish();
     let _logging = tracing::subscriber::set_default(subscriber);
 
-    let headers = "set-cookie: canary-cookie\r\n";
-    let unavailable = || Reply::Keep(answer("503 Service Unavailable", headers, "canary-body"));
-    let server =
-        Server::start([unavailable(), Reply::Keep(answer("200 OK", headers, "canary-body")), unavailable()])
-            .await;
+    let headers = "set-cookie: canary-7f3a9c-cookie\r\n";
+    let unavailable = || Reply::Keep(answer("503 Service Unavailable", headers, "canary-7f3a9c-body"));
+    let server = Server::start([
+        unavailable(),
+        Reply::Keep(answer("200 OK", headers, "canary-7f3a9c-body")),
+        unavailable(),
+    ])
+    .await;
     let mut settings = Resilience::default();
     settings.max_attempts = 2;
     settings.base_delay = Duration::from_millis(1);
     let cx = Context::builder("acme", "desk").network(Network::loopback()).resilience(settings).build();
-    let token = Arc::new(StaticToken::new("canary-token".into()));
+    let token = Arc::new(StaticToken::new("canary-7f3a9c-token".into()));
     let client = HttpClient::builder(&cx).base_url(server.url.clone()).tokens(token).build().unwrap();
     let request = |operation| {
-        Request::post(operation, "/canary-path?q=canary-query", "text/plain", "canary-body")
-            .header("x", "canary-header")
+        Request::post(
+            operation,
+            "/canary-7f3a9c-path?q=canary-7f3a9c-query",
+            "text/plain",
+            "canary-7f3a9c-body",
+        )
+        .header("x", "canary-7f3a9c-header")
     };
-    client.send(&cx, request("list").query("more", "canary-query").idempotent()).await.unwrap();
+    client.send(&cx, request("list").query("more", "canary-7f3a9c-query").idempotent()).await.unwrap();
     client.send(&cx, request("create")).await.unwrap_err();
 
     let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
-    assert!(!text.contains("canary"), "{text}");
+    assert!(!text.contains("canary-7f3a9c"), "{text}");
     let closed = |operation: &str| {
         let of = format!("operation=\"{operation}\"");
         text.lines()

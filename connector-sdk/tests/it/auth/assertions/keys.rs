@@ -44,7 +44,7 @@ fn wrong_keys() -> Vec<(&'static str, Secret, &'static str)> {
         ),
         ("empty", "".into(), "holds no private key"),
         ("blank", " \n ".into(), "holds no private key"),
-        ("a password", "canary".into(), "holds no private key"),
+        ("a password", "canary-7f3a9c".into(), "holds no private key"),
     ]
 }
 

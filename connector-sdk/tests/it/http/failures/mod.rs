@@ -66,7 +66,7 @@ impl Setup {
         settings.max_body = 10_000;
         settings.max_decompressed_body = 100_000;
         Self {
-            query: "token=canary".to_owned(),
+            query: "token=canary-7f3a9c".to_owned(),
             scheme,
             host: "localhost",
             names: Names::Here,
@@ -109,7 +109,7 @@ fn write_after(error: &Error) -> Write {
 fn assert_is(error: &Error, expected: (Class, Delivery, Write), case: &str) {
     let found = (error.class(), error.delivery(), write_after(error));
     assert_eq!(found, expected, "{case}: {error:?}");
-    assert!(!format!("{error:?}").contains("canary"), "{case}: {error:?}");
+    assert!(!format!("{error:?}").contains("canary-7f3a9c"), "{case}: {error:?}");
     assert!(error.operation() == "create" && !error.is_exhausted(), "{case}: {error:?}");
 }
 
@@ -150,7 +150,7 @@ async fn every_failure_to_connect_has_class_and_delivery() {
         setup.network.allow_http = false;
         setup
     };
-    let long = || Setup { query: "canary".repeat(12_000), ..http() };
+    let long = || Setup { query: "canary-7f3a9c".repeat(12_000), ..http() };
     let table = [
         ("a URL of 72 KB", long(), Peer::Mute, (Config, NotSent, Final), "too long"),
         ("nobody listens", http(), Peer::Absent, (Transient, NotSent, Again), "no connection"),
@@ -253,7 +253,7 @@ async fn every_failure_of_an_answer_has_class_and_delivery() {
         ("too many headers", Peer::Says(headers(200, 1)), refused, "head of the answer"),
         (
             "redirects in a circle",
-            Peer::Says(answer("308 There\r\nlocation: ?token=canary", "")),
+            Peer::Says(answer("308 There\r\nlocation: ?token=canary-7f3a9c", "")),
             refused,
             "circle",
         ),
