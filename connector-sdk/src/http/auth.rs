@@ -68,6 +68,11 @@ impl AuthLayer {
         self
     }
 
+    /// What the source has to do now that the vendor has accepted its token; nearly always nothing.
+    fn accepted(&self, call: &Call, token: &Token) -> Option<BoxFuture<'static, ()>> {
+        self.0.tokens.as_ref()?.accepted(call.context(), token)
+    }
+
     /// The call of an attempt, with this token.
     fn with(&self, call: &Call, token: Option<Token>) -> Call {
         call.set_credential(Credential { settings: Arc::clone(&self.0), token });
@@ -185,8 +190,23 @@ where
     call.passing_on();
     match service.call(layer.with(&call, Some(token.clone()))).await {
         Err(error) if was_token_refused(&error) => replayed(service, &layer, &call, &token, error).await,
-        result => result,
+        result => told(result, &layer, &call, &token).await,
     }
+}
+
+/// The result, after its source has heard that the token is good.
+async fn told(
+    result: Result<Response>,
+    layer: &AuthLayer,
+    call: &Call,
+    token: &Token,
+) -> Result<Response> {
+    if result.is_ok()
+        && let Some(news) = layer.accepted(call, token)
+    {
+        news.await;
+    }
+    result
 }
 
 /// Sends the attempt once more, with another token than the refused one.
@@ -208,10 +228,10 @@ where
     call.counters().replays.increment();
     call.tick();
     call.passing_on();
-    match service.call(layer.with(call, Some(token))).await {
+    match service.call(layer.with(call, Some(token.clone()))).await {
         // A token that is refused at birth: another would be, too.
         Err(error) if was_token_refused(&error) => Err(error.into_exhausted()),
-        result => result,
+        result => told(result, layer, call, &token).await,
     }
 }
 
@@ -267,6 +287,14 @@ where
                 {
                     let future = Box::pin(async move {
                         replayed(S::clone(&service), &layer, &call, &token, refusal).await
+                    });
+                    way.set(Way::Waiting { future });
+                }
+                (Ok(response), Some(Again { layer, call, token, .. })) => {
+                    let Some(news) = layer.accepted(&call, &token) else { return Poll::Ready(Ok(response)) };
+                    let future = Box::pin(async move {
+                        news.await;
+                        Ok(response)
                     });
                     way.set(Way::Waiting { future });
                 }
