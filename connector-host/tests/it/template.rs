@@ -1,6 +1,9 @@
 //! Templates, from the file to the connector.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod hiding;
+mod limits;
+
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
@@ -446,147 +449,6 @@ async fn mistakes_in_the_configuration_show_the_place_and_never_the_value() {
     assert_refused(connect(&by_connector, &variables()).await, &["t.yaml:5:13", "the desk speaks http only"]);
     let missing = "connector: desk/rest\ntenant: t\nname: n\n";
     assert_refused(connect(missing, &variables()).await, &["t.yaml:1:1", "`base_url` is missing"]);
-}
-
-#[tokio::test]
-async fn the_environment_sets_the_defaults_of_resilience() {
-    let text = |section: &str| format!("connector: a/b\ntenant: t\nname: n\nresilience: {{ {section} }}\n");
-    let env = environment(&[
-        ("CONNECTOR_RETRY_MAX_ATTEMPTS", "9"),
-        ("CONNECTOR_RETRY_BASE_DELAY_MS", "17"),
-        ("CONNECTOR_TIMEOUT_MS", "23456"),
-        ("CONNECTOR_CIRCUIT_BREAKER_THRESHOLD", "41"),
-    ]);
-    let by_environment = settings(&text(""), &env).await.unwrap().resilience;
-    assert_eq!(by_environment.max_attempts, 9);
-    assert_eq!(by_environment.base_delay, Duration::from_millis(17));
-    assert_eq!(by_environment.attempt_timeout, Duration::from_millis(23_456));
-    assert_eq!(by_environment.breaker.connect_failures, 41);
-    let section = "max_attempts: 2, base_delay: 3s, timeout: 9s, breaker_threshold: 4";
-    let above = settings(&text(section), &env).await.unwrap().resilience;
-    assert_eq!((above.max_attempts, above.base_delay), (2, Duration::from_secs(3)));
-    assert_eq!(above.attempt_timeout, Duration::from_secs(9), "the template is above the environment");
-    assert_eq!(above.breaker.connect_failures, 4);
-    for (name, zero_fits) in [
-        ("CONNECTOR_RETRY_MAX_ATTEMPTS", false),
-        ("CONNECTOR_RETRY_BASE_DELAY_MS", true),
-        ("CONNECTOR_TIMEOUT_MS", false),
-        ("CONNECTOR_CIRCUIT_BREAKER_THRESHOLD", false),
-    ] {
-        for value in ["0", "-1", "1.5", "many", "", "4294967296", "18446744073709551616"] {
-            let env = Variables::new(move |asked| (asked == name).then(|| value.to_owned()));
-            let settings = settings(&text(""), &env).await;
-            if value == "0" && zero_fits {
-                assert_eq!(
-                    settings.unwrap().resilience.base_delay,
-                    Duration::ZERO,
-                    "waiting for no time is a choice"
-                );
-            } else {
-                assert_refused(settings, &[name, "whole number"]);
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn the_limits_of_resilience_lie_within_one_another() {
-    let text = |section: &str| format!("connector: a/b\ntenant: t\nname: n\nresilience: {{ {section} }}\n");
-    for (section, said) in [
-        ("timeout: 10m", "`resilience.timeout` must not be longer than `resilience.deadline`, which is 300s"),
-        ("timeout: 10s, deadline: 9s", "`resilience.timeout` must not be longer"),
-        (
-            "connect_timeout: 31s",
-            "`resilience.connect_timeout` must not be longer than `resilience.timeout`, which is 30s",
-        ),
-        ("connect_timeout: 3s, timeout: 2s", "`resilience.connect_timeout` must not be longer"),
-        ("max_body: 0", "`resilience.max_body` must be larger than nothing"),
-        ("max_decompressed_body: 0", "`resilience.max_decompressed_body` must be larger than nothing"),
-    ] {
-        assert_refused(settings(&text(section), &variables()).await, &["t.yaml:4:", said]);
-    }
-    // What the template leaves out gives way.
-    let short = settings(&text("deadline: 2s"), &variables()).await.unwrap().resilience;
-    let two = Duration::from_secs(2);
-    assert_eq!((short.deadline, short.attempt_timeout, short.connect_timeout), (two, two, two));
-    // A probe is an attempt: one that is still under way is not given up.
-    let long = settings(&text("timeout: 2m"), &variables()).await.unwrap().resilience;
-    assert_eq!(long.breaker.probe_timeout, Duration::from_secs(120));
-    let usual = settings(&text(""), &variables()).await.unwrap().resilience;
-    assert_eq!(usual.breaker.probe_timeout, Duration::from_secs(60));
-    let env = environment(&[("CONNECTOR_TIMEOUT_MS", "400000")]);
-    assert_refused(
-        settings(&text(""), &env).await,
-        &["CONNECTOR_TIMEOUT_MS", "`resilience.deadline`", "300s"],
-    );
-    assert!(settings(&text("deadline: 10m"), &env).await.is_ok());
-    let env = environment(&[("CONNECTOR_TIMEOUT_MS", "1000")]);
-    assert_eq!(settings(&text(""), &env).await.unwrap().resilience.connect_timeout, Duration::from_secs(1));
-}
-
-#[tokio::test]
-async fn no_error_shows_what_a_variable_brought() {
-    let env = environment(&[("V", "hunter2"), ("CONNECTOR_SECRET_V", "hunter2"), ("KEY", "a\nhunter2 b")]);
-    let own = |section: &str| format!("connector: a/b\ntenant: t\nname: n\n{section}\n");
-    let sections = [
-        // A store's section, where a secret stands in the place of what chooses.
-        "secrets: \"${env:V}\"",
-        "secrets: [\"${env:V}\"]",
-        "secrets: [{ vault: \"${env:V}\" }]",
-        "secrets: [{ vault: { address: \"${env:V}\", auth: { token: t } } }]",
-        "secrets: [{ vault: { address: \"https://v.example\", auth: \"${env:V}\" } }]",
-        "secrets: [{ vault: { address: \"https://v.example\", auth: { approle: \"${env:V}\" } } }]",
-        "secrets: [{ vault: { address: \"https://v.example\", mount: \"../${env:V}\", auth: { token: t } } }]",
-        "secrets: [{ vault: { address: \"https://v.example\", auth: { token: t }, network: { allow: [\"${env:V}\"] } } }]",
-        "resilience: \"${env:V}\"",
-        "resilience: { timeout: \"${env:V}\", max_body: \"${env:V}\" }",
-        "resilience: { rate: \"${secret:V}\" }",
-        "network: { allow: [\"${secret:V}\"] }",
-        "network: { allow_http: \"${env:V}\" }",
-        "streams: [\"${env:V}\"]",
-        "streams: [{ name: a, mode: \"${env:V}\" }]",
-        "streams: [{ name: a, since: \"${env:V}\" }]",
-        "streams: [{ name: a, since: \"2026-13-01T00:00:00Z${env:V}\" }]",
-        "streams: [{ name: a, on_drift: \"${env:V}\" }]",
-        "streams: [{ name: \"${env:V}\" }, { name: \"${env:V}\" }]",
-        "streams: [{ name: \"${env:KEY}\" }, { name: \"${env:KEY}\" }]",
-        "bronze: \"${env:V}\"",
-        "bronze: { path: x, commit: { bytes: \"${env:V}\", interval: \"${env:V}\" } }",
-    ];
-    for section in sections {
-        let template =
-            Template::parse("t.yaml", &own(&format!("{section}\nregistry: \"${{env:V}}\""))).unwrap();
-        let failed = template.settings::<Sink>(&env).await.map(drop);
-        let error = failed.expect_err(section);
-        let mut shown = format!("{error:?}");
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            shown.push_str(&format!("{cause:?}"));
-            source = cause.source();
-        }
-        assert!(error.class() == Class::Config && !shown.contains("hunter2"), "{section}: {shown}");
-        assert!(shown.contains("t.yaml:4"), "{section}: {shown}");
-        if section.starts_with("secrets") {
-            assert!(!format!("{:?}", template.secrets(&env).await.expect_err(section)).contains("hunter2"));
-        }
-    }
-    // A connector that repeats what it was given.
-    let config = with("  base_url: \"ftp://${env:V}\"\n  auth: { session: { access_token: hunter2 } }\n");
-    let error = connect(&config, &env).await.map(drop).unwrap_err();
-    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
-    // Too short to be looked for, and not repeated all the same.
-    let short = own("streams: [{ name: a, since: \"${env:SHORT}\" }]");
-    let since = settings(&short, &environment(&[("SHORT", "x9")])).await.map(drop).unwrap_err();
-    assert!(!since.to_string().contains("x9"), "{since}");
-    #[cfg(not(feature = "keyring"))]
-    assert_refused(
-        settings(&own("secrets: [{ keyring: { service: \"${env:V}\" } }]\nregistry: \"${secret:V}\""), &env)
-            .await,
-        &["built without the keyring"],
-    );
-    // What stands in the template itself is told.
-    let literal = own("streams: [{ name: a, since: 2026-13-01 }]");
-    assert_refused(settings(&literal, &env).await, &["t.yaml:4:"]);
 }
 
 #[test]
