@@ -195,12 +195,7 @@ where
 }
 
 /// The result, after its source has heard that the token is good.
-async fn told(
-    result: Result<Response>,
-    layer: &AuthLayer,
-    call: &Call,
-    token: &Token,
-) -> Result<Response> {
+async fn told(result: Result<Response>, layer: &AuthLayer, call: &Call, token: &Token) -> Result<Response> {
     if result.is_ok()
         && let Some(news) = layer.accepted(call, token)
     {

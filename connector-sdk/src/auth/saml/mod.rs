@@ -102,7 +102,8 @@ impl Fetch for Assertions {
     fn fetch(self: Arc<Self>, cx: Context) -> BoxFuture<'static, Result<Token>> {
         Box::pin(async move {
             let assertion = self.sign(cx.clock().now())?;
-            let who = [&*self.issuer, &*self.subject, &*self.audience, &*self.recipient];
+            let key = self.key.fingerprint();
+            let who = [&*self.issuer, &*self.subject, &*self.audience, &*self.recipient, &*key];
             self.endpoint.assertion(&cx, GRANT_TYPE, &who, &assertion).await?.token
         })
     }

@@ -10,15 +10,20 @@ use std::{
 
 use async_trait::async_trait;
 use connector_sdk::{
-    Class, Context, Error, Result, Secret,
+    Class, Context, Error, Network, Result, Secret,
     auth::{ClientCredentials, Rotating, SingleFlight, StaticToken, Token, TokenSource},
+    http::{HttpClient, Request},
     secret::Successors,
 };
 use futures_util::{FutureExt as _, future::join_all};
 use tokio::sync::Notify;
 
 use super::{Bench, granted, refused};
-use crate::support::{Log, soon};
+use crate::support::{
+    Log,
+    server::{Server, json, ok},
+    soon,
+};
 
 /// A secret and the next one; writes down what it is asked.
 #[derive(Debug, Default)]
@@ -224,6 +229,27 @@ async fn a_session_that_a_request_was_accepted_with_is_promoted_once() {
     source.accepted(&cx, &second).unwrap().await;
     assert!(source.accepted(&cx, &source.held(&cx).unwrap()).is_none());
     assert_eq!(pair.log.entries(), ["after s-1", "promote s-2"]);
+}
+
+#[tokio::test]
+async fn a_request_that_the_vendor_answers_promotes_what_it_was_signed_with() {
+    let refusal = json("401 Unauthorized", "{}");
+    let server = Server::start([refusal.clone(), ok("[]"), ok("[]"), refusal.clone(), refusal]).await;
+    let pair = Pair::of("s-2");
+    let cx =
+        Context::builder("acme", "desk").network(Network::loopback()).build().with_successors(pair.clone());
+    let build = |secret: &Secret| Ok(Arc::new(StaticToken::new(secret.clone())) as Arc<dyn TokenSource>);
+    let source = Rotating::new(&cx, "s-1".into(), build).unwrap().promoted_by_use();
+    let client =
+        HttpClient::builder(&cx).base_url(server.url.clone()).tokens(Arc::new(source)).build().unwrap();
+    for _ in 0..2 {
+        soon(client.send(&cx, Request::get("list", "/list"))).await.unwrap();
+        assert_eq!(pair.log.entries(), ["after s-1", "promote s-2"]);
+    }
+    // What is refused at its first use is not promoted.
+    *pair.next.lock().unwrap() = Some("s-3".into());
+    soon(client.send(&cx, Request::get("list", "/list"))).await.unwrap_err();
+    assert_eq!(pair.log.count("promote"), 1);
 }
 
 #[tokio::test]

@@ -153,3 +153,17 @@ async fn each_refusal_of_an_assertion_has_its_class_and_repeats_nothing_of_it() 
         source.token(&bench.cx).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_refusal_is_remembered_of_the_key_that_was_refused_and_of_no_other() {
+    let bench = Bench::new([refused("invalid_grant"), granted("t-2", ""), granted("t-3", "")]).await;
+    let (endpoint, cx) = (bench.endpoint(), &bench.cx);
+    let jwt = |name: &str| JwtBearer::new(endpoint.clone(), ISSUER, SUBJECT, AUDIENCE, &key(name)).unwrap();
+    assert_eq!(jwt("client.pem").token(cx).await.unwrap_err().class(), Class::Auth);
+    assert_eq!(jwt("client.pem").token(cx).await.unwrap_err().class(), Class::Auth);
+    assert_eq!(bench.forms().len(), 1, "not asked again");
+    jwt("other.pem").token(cx).await.unwrap();
+    let saml = SamlBearer::new(endpoint.clone(), ISSUER, SUBJECT, AUDIENCE, &key("other.pem")).unwrap();
+    saml.token(cx).await.unwrap();
+    assert_eq!(bench.forms().len(), 3);
+}
