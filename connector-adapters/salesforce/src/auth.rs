@@ -30,13 +30,6 @@ const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 /// Config when a private key is no RSA key, a certificate not that key's, or a URL is missing.
 pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<Arc<dyn TokenSource>> {
     let endpoint = |host: &Url| endpoint(host, cx);
-    // An endpoint remembers who was refused, and an assertion is known by its claims, not by its key: each key
-    // has an endpoint of its own.
-    let at_login = || {
-        let (cx, login_url) = (cx.clone(), settings.login_url.clone());
-        let make = move || self::endpoint(&login_url, &cx);
-        make().map(|_| make)
-    };
     let source: Arc<dyn TokenSource> = match auth {
         // My Domain only: login and test hosts refuse this grant, and the secret has no business there.
         Auth::ClientCredentials(auth) => {
@@ -61,20 +54,21 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
             }
         }
         Auth::JwtBearer(auth) => {
-            let (endpoint, id, user) = (at_login()?, auth.client_id.clone(), auth.username.clone());
+            let (endpoint, id, user) =
+                (endpoint(&settings.login_url)?, auth.client_id.clone(), auth.username.clone());
             let audience = auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url));
             Arc::new(Rotating::new(cx, auth.private_key.clone(), move |key| {
-                Ok(Arc::new(auth::JwtBearer::new(endpoint()?, &id, &user, audience.clone(), key)?))
+                Ok(Arc::new(auth::JwtBearer::new(endpoint.clone(), &id, &user, audience.clone(), key)?))
             })?)
         }
         Auth::SamlBearer(auth) => {
             let audience = auth.audience.clone().unwrap_or_else(|| audience(&settings.login_url));
             let at_audience = || format!("{}{TOKEN_PATH}", audience.trim_end_matches('/'));
             let recipient = auth.recipient.clone().unwrap_or_else(at_audience);
-            let (endpoint, auth) = (at_login()?, auth.clone());
+            let (endpoint, auth) = (endpoint(&settings.login_url)?, auth.clone());
             Arc::new(Rotating::new(cx, auth.private_key.clone(), move |key| {
                 let source = auth::SamlBearer::new(
-                    endpoint()?,
+                    endpoint.clone(),
                     &auth.client_id,
                     &auth.username,
                     audience.clone(),

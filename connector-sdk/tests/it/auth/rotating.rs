@@ -233,8 +233,8 @@ async fn a_session_that_a_request_was_accepted_with_is_promoted_once() {
 
 #[tokio::test]
 async fn a_request_that_the_vendor_answers_promotes_what_it_was_signed_with() {
-    let refusal = json("401 Unauthorized", "{}");
-    let server = Server::start([refusal.clone(), ok("[]"), ok("[]"), refusal.clone(), refusal]).await;
+    let refusal = || json("401 Unauthorized", "{}");
+    let server = Server::start([refusal(), ok("[]"), ok("[]"), refusal(), refusal()]).await;
     let pair = Pair::of("s-2");
     let cx =
         Context::builder("acme", "desk").network(Network::loopback()).build().with_successors(pair.clone());
