@@ -35,7 +35,7 @@ pub use rule::{RULES, Rule};
 pub type Begin = fn(World) -> BoxFuture<'static, Box<dyn Fixture>>;
 
 /// No check takes as long, by the wall's clock.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The variable that repeats a failure.
 const SEED: &str = "CONNECTOR_CONFORMANCE_SEED";

@@ -337,7 +337,7 @@ impl Read for Desk {
         };
         if self.has(Flaw::AsksBeforeItIsPolled) {
             let (http, cx) = (self.http.clone(), request.cx.clone());
-            tokio::spawn(async move { http.send(&cx, Request::get("list tickets", "/v1/tickets")).await });
+            tokio::spawn(async move { http.send(&cx, Request::get("who am I", "/v1/me")).await });
         }
         Box::pin(try_stream! {
             let started = match &request.state {
@@ -346,11 +346,12 @@ impl Read for Desk {
                 None => Cursor::default(),
             };
             let first_read = request.state.is_none();
+            let read_before = request.state.as_ref().is_some_and(State::is_complete);
             let mut cursor = match desk.flaw {
-                Some(Flaw::ResumesFromTheStart | Flaw::ReadsEverythingEachTime) => Cursor::default(),
+                Some(Flaw::ResumesFromTheStart) => Cursor::default(),
+                Some(Flaw::ReadsEverythingEachTime) if read_before => Cursor::default(),
                 Some(Flaw::KeepsItsPlaceInMemory) => Cursor { after: desk.place.load(Ordering::SeqCst), ..started },
                 Some(Flaw::ResumesOneRowLate) if !first_read => Cursor { after: started.after + 1, ..started },
-                Some(Flaw::TakesOnlyWhatIsLater) if !first_read => Cursor { after: u64::MAX, ..started },
                 _ => started,
             };
             loop {
@@ -369,10 +370,10 @@ impl Read for Desk {
                     answer => answer?,
                 };
                 if desk.has(Flaw::GoesOnAfterItIsDropped) {
-                    let (http, cx, path) = (desk.http.clone(), request.cx.clone(), desk.path(&cursor));
+                    let (http, cx) = (desk.http.clone(), request.cx.clone());
                     tokio::spawn(async move {
                         for _ in 0..50 {
-                            let _ = http.send(&cx, Request::get("list tickets", path.clone())).await;
+                            let _ = http.send(&cx, Request::get("who am I", "/v1/me")).await;
                             #[allow(clippy::disallowed_methods)]
                             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
                         }
@@ -386,6 +387,9 @@ impl Read for Desk {
                 if let Some(last) = rows.last() {
                     cursor.changed_from = last["changed_at"].as_str().map(str::to_owned);
                     cursor.after = last["id"].as_u64().unwrap_or_default();
+                    if desk.has(Flaw::TakesOnlyWhatIsLater) && read_before && !is_last {
+                        cursor.after = u64::MAX;
+                    }
                     desk.place.store(cursor.after, Ordering::SeqCst);
                 }
                 if desk.has(Flaw::PutsItsTokenIntoTheState) {

@@ -2,6 +2,7 @@
 
 mod desk;
 mod doubles;
+mod mapping;
 
 use async_trait::async_trait;
 use connector_sdk::Factory;
