@@ -55,6 +55,8 @@ impl Bench {
             .map_err(|error| Failure::new("the fixture's configuration connects", error.to_string()))?;
         let mut options = RunOptions::default();
         options.commit_bytes = 1;
+        // By the fast clock, as in the context.
+        (options.call, options.stall) = (Duration::from_secs(60_000), Duration::from_secs(600_000));
         Ok(Self {
             fixture,
             connector,

@@ -31,6 +31,14 @@ impl World {
         self.rows = rows;
         self
     }
+
+    /// The same in pages of another size, with as many pages: for a vendor that has no small ones.
+    #[must_use]
+    pub fn in_pages_of(mut self, page: usize) -> Self {
+        self.rows = self.rows * page / self.page;
+        self.page = page;
+        self
+    }
 }
 
 /// A row as the vendor has it: what a check compares records with.
@@ -53,6 +61,9 @@ pub trait Fixture: Send + Sync {
 
     /// The stream that the rows are in.
     fn stream(&self) -> &str;
+
+    /// Rows in a page: that of the world, or what the world was changed to.
+    fn page(&self) -> usize;
 
     /// The rows that are alive at the vendor.
     fn rows(&self) -> Vec<Row>;

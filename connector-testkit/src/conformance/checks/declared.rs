@@ -41,7 +41,8 @@ pub(crate) async fn c_02_the_configuration_fits_its_schema(begin: Begin, seed: u
     )
 }
 
-/// At each place where the configuration has named keys.
+/// At each place where the configuration has named keys. A map with one key that holds a map is a choice (how to sign
+/// in, say): what is put beside it is another choice, not a key.
 pub(crate) async fn c_03_an_unknown_key_of_the_configuration_is_refused_by_name(
     begin: Begin,
     seed: u64,
@@ -51,6 +52,9 @@ pub(crate) async fn c_03_an_unknown_key_of_the_configuration_is_refused_by_name(
     for path in places(&config) {
         let mut wrong = config.clone();
         let Some(Value::Object(map)) = at(&mut wrong, &path) else { continue };
+        if map.len() == 1 && map.values().all(Value::is_object) {
+            continue;
+        }
         map.insert("unheard_of".to_owned(), Value::Bool(true));
         let place =
             if path.is_empty() { "at the top".to_owned() } else { format!("in `{}`", path.join(".")) };

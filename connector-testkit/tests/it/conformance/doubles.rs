@@ -64,7 +64,7 @@ doubles! {
     one_that_keeps_its_place_in_memory KeepsItsPlaceInMemory: "C-21" "C-22" "C-23" "C-25" "C-26" "C-28",
     one_that_takes_a_newer_state_for_none TakesANewerStateForNone: "C-24",
     one_that_takes_a_failure_for_the_end TakesAFailureForTheEnd: "C-12" "C-25",
-    one_that_reads_everything_each_time ReadsEverythingEachTime: "C-21" "C-22" "C-23" "C-26" "C-28",
+    one_that_reads_everything_each_time ReadsEverythingEachTime: "C-22" "C-26" "C-28",
     one_that_takes_only_what_is_later TakesOnlyWhatIsLater: "C-27",
     one_that_does_not_see_deletes DoesNotSeeDeletes: "C-28",
     one_that_deletes_what_is_alive DeletesWhatIsAlive: "C-28",

@@ -58,6 +58,10 @@ impl Fixture for Desk {
         "tickets"
     }
 
+    fn page(&self) -> usize {
+        self.page
+    }
+
     fn rows(&self) -> Vec<Row> {
         let alive = self.vendor.tickets().into_iter().filter(|ticket| !ticket.deleted);
         alive
