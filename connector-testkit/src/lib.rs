@@ -1,6 +1,8 @@
 //! Fake vendors, faults, a manual clock: what a connector is tested with.
 
 pub mod clock;
+pub mod conformance;
+pub mod desk;
 pub mod fault;
 pub mod memory;
 mod random;

@@ -8,6 +8,7 @@
     reason = "a test that fails panics, and one that is skipped says so"
 )]
 
+mod conformance;
 mod history;
 mod run;
 mod salesforce_org;

@@ -1,0 +1,85 @@
+//! What goes wrong on the way.
+
+use std::time::Duration;
+
+use connector_host::report::RunStatus;
+
+use super::super::{
+    Begin, Bench, Failure, Verdict, World,
+    bench::said,
+    failure::{ensure, equal},
+};
+use crate::fault::Fault;
+
+pub(crate) async fn c_29_a_wait_that_the_vendor_asks_for_is_kept(begin: Begin, seed: u64) -> Verdict {
+    for status in [429, 503] {
+        let bench = Bench::begin(begin, World::new(seed)).await?;
+        bench.fixture.faults().on(bench.fixture.pages()).nth(2).then(Fault::retry_after(status, "1200"));
+        let before = bench.cx.clock().monotonic();
+        bench.succeed().await?;
+        let waited = bench.cx.clock().monotonic().saturating_sub(before);
+        equal(&bench.fixture.faults().fired(), &1, "pages that were put off")?;
+        ensure(
+            waited >= Duration::from_secs(1200),
+            format!("20 min of waiting after a {status} that asks for it"),
+            || format!("{waited:?}"),
+        )?;
+        bench.complete_and_no_more()?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn c_30_what_may_go_away_costs_a_retry_and_no_row(begin: Begin, seed: u64) -> Verdict {
+    for fault in [
+        Fault::status(500),
+        Fault::status(502),
+        Fault::status(503),
+        Fault::status(504),
+        Fault::status(429),
+        Fault::html(),
+        Fault::TruncatedBody { after: 40, chunked: true },
+        Fault::TruncatedBody { after: 40, chunked: false },
+        Fault::ResetBefore,
+        Fault::ResetAfter { bytes: 20 },
+        Fault::SlowBody { bytes: 512, every: Duration::from_millis(1) },
+    ] {
+        for page in [1, 3] {
+            let bench = Bench::begin(begin, World::new(seed)).await?;
+            bench.fixture.faults().on(bench.fixture.pages()).nth(page).then(fault.clone());
+            let at = |failure: Failure| {
+                Failure::new(failure.expected, format!("{} ({} on page {page})", failure.came, fault.name()))
+            };
+            bench.succeed().await.map_err(at)?;
+            equal(&bench.fixture.faults().fired(), &1, "faults that struck").map_err(at)?;
+            bench.complete_and_no_more().map_err(at)?;
+            bench.nothing_twice().map_err(at)?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn c_31_an_answer_that_is_no_page_is_an_error_and_no_end(
+    begin: Begin,
+    seed: u64,
+) -> Verdict {
+    for (what, fault) in [
+        (
+            "a page of HTML with status 200",
+            Fault::status(200).with_header("Content-Type", "text/html").with_body("<html>"),
+        ),
+        ("an empty body with status 200", Fault::EmptyBody),
+        ("half a page with status 200", Fault::MalformedJson),
+        ("a list of nothing we know", Fault::status(200).with_body(r#"{"unheard_of": []}"#)),
+        ("null", Fault::status(200).with_body("null")),
+    ] {
+        let bench = Bench::begin(begin, World::new(seed)).await?;
+        bench.fixture.faults().on(bench.fixture.pages()).skip(1).always().then(fault);
+        let report = bench.run().await;
+        ensure(
+            report.status != RunStatus::Succeeded,
+            format!("a run that does not take {what} for the end"),
+            || said(&report),
+        )?;
+    }
+    Ok(())
+}

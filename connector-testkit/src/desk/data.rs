@@ -1,0 +1,158 @@
+//! The tickets, the sessions, and what was written with which key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use connector_sdk::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::random::Random;
+
+/// 2027-01-15T08:00:00Z: the time of the first ticket.
+const BEGINNING: i64 = 1_800_000_000_000;
+
+/// A ticket as the desk serves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Ticket {
+    /// Its number.
+    pub id: u64,
+    /// What it is about.
+    pub subject: String,
+    /// `open`, `pending` or `closed`.
+    pub status: &'static str,
+    /// A number larger than a float can hold, as ids of vendors are.
+    pub external_id: u64,
+    /// Who asked, or nobody.
+    pub requester: Option<String>,
+    /// How often it was changed.
+    pub revision: u64,
+    /// When it was changed; several share one time.
+    pub changed_at: Timestamp,
+    /// It is no more.
+    pub deleted: bool,
+}
+
+pub(super) struct Data {
+    random: Random,
+    /// Milliseconds; each change that is made goes on by one second.
+    now: i64,
+    tickets: BTreeMap<u64, Ticket>,
+    live_tokens: BTreeSet<String>,
+    tokens: Vec<String>,
+    written: BTreeMap<String, Value>,
+}
+
+impl Data {
+    pub(super) fn new(seed: u64, tickets: usize) -> Self {
+        let mut data = Self {
+            random: Random::new(seed),
+            now: BEGINNING,
+            tickets: BTreeMap::new(),
+            live_tokens: BTreeSet::new(),
+            tokens: Vec::new(),
+            written: BTreeMap::new(),
+        };
+        data.open(tickets);
+        data
+    }
+
+    pub(super) fn in_order(&self) -> Vec<Ticket> {
+        let mut tickets: Vec<_> = self.tickets.values().cloned().collect();
+        tickets.sort_by_key(|ticket| (ticket.changed_at, ticket.id));
+        tickets
+    }
+
+    /// Seven in a row share a time, so that a page of any size ends between equals.
+    pub(super) fn open(&mut self, count: usize) {
+        for index in 0..count {
+            if index % 7 == 0 {
+                self.now += 1000;
+            }
+            self.open_one(None);
+        }
+    }
+
+    pub(super) fn open_one(&mut self, subject: Option<String>) -> Ticket {
+        let id = self.tickets.len() as u64 + 1;
+        let word =
+            self.random.pick(&["printer", "password", "größe", "emoji \u{1f5a8}", "\"quoted\"", "tab\there"]);
+        let named = self.random.percent(80);
+        let ticket = Ticket {
+            id,
+            subject: subject.unwrap_or_else(|| format!("{word} {id}")),
+            status: self.random.pick(&["open", "pending", "closed"]),
+            external_id: u64::MAX - id,
+            requester: named.then(|| format!("user-{}", self.random.below(50))),
+            revision: 1,
+            changed_at: Timestamp::from_millis(self.now),
+            deleted: false,
+        };
+        self.tickets.insert(id, ticket.clone());
+        ticket
+    }
+
+    pub(super) fn touch(&mut self, count: usize) {
+        self.change(count, |ticket| ticket.subject.push_str(" (again)"));
+    }
+
+    pub(super) fn delete(&mut self, count: usize) {
+        self.change(count, |ticket| ticket.deleted = true);
+    }
+
+    /// Changes tickets that are alive, drawn by chance, all at one instant.
+    fn change(&mut self, count: usize, change: impl Fn(&mut Ticket)) {
+        self.now += 1000;
+        let now = Timestamp::from_millis(self.now);
+        for _ in 0..count {
+            let alive: Vec<u64> = self
+                .tickets
+                .values()
+                .filter(|ticket| !ticket.deleted && ticket.changed_at != now)
+                .map(|ticket| ticket.id)
+                .collect();
+            let drawn = usize::try_from(self.random.below(alive.len() as u64)).unwrap_or_default();
+            if let Some(ticket) = alive.get(drawn).and_then(|id| self.tickets.get_mut(id)) {
+                change(ticket);
+                ticket.revision += 1;
+                ticket.changed_at = now;
+            }
+        }
+    }
+
+    pub(super) fn new_token(&mut self) -> String {
+        let token = format!("canary-5e9b-desk-token-{:016x}", self.random.next());
+        self.live_tokens.insert(token.clone());
+        self.tokens.push(token.clone());
+        token
+    }
+
+    pub(super) fn knows_token(&self, token: &str) -> bool {
+        self.live_tokens.contains(token)
+    }
+
+    pub(super) fn forget_token(&mut self, token: &str) {
+        self.live_tokens.remove(token);
+    }
+
+    pub(super) fn expire_tokens(&mut self) {
+        self.live_tokens.clear();
+    }
+
+    pub(super) fn tokens(&self) -> Vec<String> {
+        self.tokens.clone()
+    }
+
+    /// Makes a ticket, or answers what was made with this key.
+    pub(super) fn write(&mut self, key: Option<&str>, subject: String) -> Value {
+        if let Some(made) = key.and_then(|key| self.written.get(key)) {
+            return made.clone();
+        }
+        self.now += 1000;
+        let made = serde_json::to_value(self.open_one(Some(subject))).unwrap_or_default();
+        if let Some(key) = key {
+            self.written.insert(key.to_owned(), made.clone());
+        }
+        made
+    }
+}

@@ -1,0 +1,76 @@
+//! Each rule finds the connectors that break it, and blames nobody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use connector_testkit::conformance::{Begin, RULES, verdict};
+
+use super::{Desk, Flaw};
+
+/// A test for each flaw, named for it: it breaks these rules and no others.
+macro_rules! doubles {
+    ($($name:ident $flaw:ident: $($rule:literal)+,)*) => {
+        const BROKEN: &[&[&str]] = &[$(&[$($rule),+],)*];
+
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let begin: Begin = |world| {
+                Box::pin(async move { Box::new(Desk::start(world, Some(Flaw::$flaw)).await) as _ })
+            };
+            breaks(begin, &[$($rule),+]).await;
+        })*
+    };
+}
+
+/// All rules that some double breaks.
+pub(super) fn broken_rules() -> BTreeSet<&'static str> {
+    BROKEN.iter().copied().flatten().copied().collect()
+}
+
+async fn breaks(begin: Begin, expected: &[&str]) {
+    let mut broken = BTreeMap::new();
+    for rule in RULES {
+        if let Err(failure) = verdict(rule, begin, 1).await {
+            broken.insert(rule.number(), failure.to_string());
+        }
+    }
+    let found: Vec<&str> = broken.keys().map(String::as_str).collect();
+    assert_eq!(found, expected, "{broken:#?}");
+}
+
+doubles! {
+    one_that_has_no_title HasNoTitle: "C-01",
+    one_that_refuses_its_own_schema RefusesItsOwnSchema: "C-02",
+    one_that_ignores_unknown_keys IgnoresUnknownKeys: "C-03",
+    one_that_defaults_a_required_key DefaultsARequiredKey: "C-04",
+    one_that_does_not_mark_its_secret DoesNotMarkItsSecret: "C-05",
+    one_that_asks_while_connecting AsksWhileConnecting: "C-06",
+    one_that_names_a_key_that_the_schema_lacks NamesAKeyThatTheSchemaLacks: "C-07" "C-16",
+    one_that_ignores_the_names_it_is_asked_for IgnoresTheNamesItIsAskedFor: "C-08",
+    one_that_claims_incremental_and_is_not ClaimsIncrementalAndIsNot: "C-09" "C-22" "C-26" "C-28",
+    one_that_takes_unknown_actions_for_done TakesUnknownActionsForDone: "C-10",
+    one_that_does_not_ask_who_it_is DoesNotAskWhoItIs: "C-11" "C-12" "C-13",
+    one_that_takes_a_refusal_for_transient TakesARefusalForTransient: "C-12",
+    one_that_is_always_healthy IsAlwaysHealthy: "C-13",
+    one_that_loses_the_last_row LosesTheLastRow: "C-14" "C-15" "C-17" "C-20" "C-22" "C-25" "C-27" "C-28" "C-29" "C-30",
+    one_that_sends_a_row_twice SendsARowTwice: "C-14" "C-15" "C-22" "C-25" "C-30",
+    one_that_leaves_the_key_out_of_the_key LeavesTheKeyOutOfTheKey: "C-14" "C-15" "C-16" "C-20" "C-22" "C-25" "C-26" "C-27" "C-28" "C-29" "C-30",
+    one_that_miscounts_its_states MiscountsItsStates: "C-14" "C-15" "C-16" "C-17" "C-20" "C-22" "C-25" "C-26" "C-27" "C-28" "C-29" "C-30",
+    one_that_forgets_to_complete ForgetsToComplete: "C-17",
+    one_that_asks_before_it_is_polled AsksBeforeItIsPolled: "C-18" "C-24",
+    one_that_goes_on_after_it_is_dropped GoesOnAfterItIsDropped: "C-18",
+    one_that_fails_on_nothing FailsOnNothing: "C-20" "C-26",
+    one_that_resumes_one_row_late ResumesOneRowLate: "C-21" "C-22" "C-23" "C-25",
+    one_that_resumes_from_the_start ResumesFromTheStart: "C-21" "C-22" "C-23" "C-25" "C-26" "C-28",
+    one_that_keeps_its_place_in_memory KeepsItsPlaceInMemory: "C-21" "C-22" "C-23" "C-25" "C-26" "C-28",
+    one_that_takes_a_newer_state_for_none TakesANewerStateForNone: "C-24",
+    one_that_takes_a_failure_for_the_end TakesAFailureForTheEnd: "C-12" "C-25",
+    one_that_reads_everything_each_time ReadsEverythingEachTime: "C-22" "C-26" "C-28",
+    one_that_takes_only_what_is_later TakesOnlyWhatIsLater: "C-27",
+    one_that_does_not_see_deletes DoesNotSeeDeletes: "C-28",
+    one_that_deletes_what_is_alive DeletesWhatIsAlive: "C-28",
+    one_that_never_retries NeverRetries: "C-30",
+    one_that_takes_what_is_no_page_for_the_end TakesWhatIsNoPageForTheEnd: "C-31",
+    one_that_tells_its_secret_in_errors TellsItsSecretInErrors: "C-32",
+    one_that_puts_its_token_into_the_state PutsItsTokenIntoTheState: "C-32",
+    one_that_invents_a_cost InventsACost: "C-33",
+}
