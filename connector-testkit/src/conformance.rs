@@ -4,7 +4,7 @@
 //! // tests/conformance.rs
 //! connector_testkit::conformance!(start);
 //!
-//! async fn start(world: World) -> MyFixture { … }
+//! async fn start(world: World) -> MyFixture { MyFixture::start(world).await }
 //! ```
 //!
 //! The rules are those of `docs/spec/connector.md`, by number: C for what the contract asks of a connector, D
