@@ -2,7 +2,7 @@
 //!
 //! Tickets with a time of change, of which several can have the same one; pages with a link to the next; deletes
 //! as rows that say so; OAuth2 client credentials whose tokens end; writes with an idempotency key; a
-//! [`Faults`](crate::fault::Faults) script. The tests of this crate read it with an honest connector and with
+//! [`Faults`] script. The tests of this crate read it with an honest connector and with
 //! dishonest ones; `connector new` writes a connector for it.
 //!
 //! | call | answer |
