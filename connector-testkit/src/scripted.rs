@@ -20,8 +20,20 @@ use futures_util::{
 #[derive(Debug, Clone, Default)]
 pub struct Scripted(Arc<Mutex<Script>>);
 
+/// A call of a connector that is no read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// [`Discover::discover`].
+    Discover,
+    /// [`Read::partitions`].
+    Partitions,
+    /// [`Read::acknowledge`].
+    Acknowledge,
+}
+
 #[derive(Debug, Default)]
 struct Script {
+    blocked: Option<Call>,
     streams: BTreeMap<StreamId, (StreamSpec, BTreeMap<PartitionId, Behaviour>)>,
     acknowledged: Vec<(StreamId, PartitionId, u64)>,
     pages_read: u64,
@@ -100,6 +112,18 @@ impl Scripted {
         let found = script.streams.get_mut(stream).and_then(|(_, partitions)| partitions.get_mut(partition));
         if let Some(behaviour) = found {
             change(behaviour);
+        }
+    }
+
+    /// Lets this call wait for ever from now on; none: lets all of them answer.
+    pub fn block(&self, call: Option<Call>) {
+        self.lock().blocked = call;
+    }
+
+    async fn unless_blocked(&self, call: Call) {
+        let blocked = self.lock().blocked == Some(call);
+        if blocked {
+            std::future::pending().await
         }
     }
 
@@ -209,6 +233,7 @@ impl Authenticate for Scripted {
 #[async_trait]
 impl Discover for Scripted {
     async fn discover(&self, _cx: &Context, names: Option<&[StreamId]>) -> Result<Catalog> {
+        self.unless_blocked(Call::Discover).await;
         let script = self.lock();
         let wanted = |name: &StreamId| names.is_none_or(|names| names.contains(name));
         let specs = script.streams.iter().filter(|(name, _)| wanted(name)).map(|(_, (spec, _))| spec.clone());
@@ -224,6 +249,7 @@ impl Read for Scripted {
         stream: &StreamSelection,
         _state: &StreamState,
     ) -> Result<Plan> {
+        self.unless_blocked(Call::Partitions).await;
         let script = self.lock();
         let ids = script.streams.get(&stream.spec.name).map(|(_, partitions)| partitions.keys().cloned());
         Ok(Plan::read(ids.into_iter().flatten().map(Partition::new)))
@@ -254,6 +280,7 @@ impl Read for Scripted {
     }
 
     async fn acknowledge(&self, _cx: &Context, done: &Acknowledged) -> Result<()> {
+        self.unless_blocked(Call::Acknowledge).await;
         let up_to: u64 = done.state.decode(1)?;
         let mut script = self.lock();
         script.acknowledged.push((done.stream.clone(), done.partition.clone(), up_to));

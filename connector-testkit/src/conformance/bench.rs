@@ -1,3 +1,5 @@
+//! A connector under the run engine, over a registry and a Bronze in memory.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,

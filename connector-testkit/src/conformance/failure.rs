@@ -1,3 +1,5 @@
+//! What a check comes to.
+
 use std::fmt;
 
 /// What a check comes to.

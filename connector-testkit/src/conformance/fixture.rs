@@ -1,3 +1,5 @@
+//! What an author gives: a connector, and a fake vendor for it.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

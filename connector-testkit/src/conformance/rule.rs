@@ -1,3 +1,5 @@
+//! The table of the rules, which the tests are made from.
+
 use std::fmt;
 
 use futures_util::future::BoxFuture;

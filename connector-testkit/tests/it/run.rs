@@ -15,6 +15,7 @@ use connector_testkit::{
     scripted::{Behaviour, Scripted},
 };
 
+mod blocking;
 mod full;
 
 struct World {
