@@ -33,6 +33,29 @@ fn d_11_a_page_that_leads_back_ends_the_read() {
     });
 }
 
+/// A guard that remembers only the last address never fires.
+#[test]
+fn case_19_d_11_pages_that_lead_in_a_circle_end_the_read() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(900)).await;
+        let mut host = host(&org).await;
+        let address = |name: &str| format!("/services/data/v66.0/query/01g000000000000{name}-200");
+        for (at, next) in [("AAA", "BBB"), ("BBB", "CCC"), ("CCC", "AAA")] {
+            let page =
+                json!({"totalSize": 900, "done": false, "nextRecordsUrl": address(next), "records": []});
+            org.faults().on(address(at).as_str()).always().then(answer(&page));
+        }
+        let first = json!({"totalSize": 900, "done": false, "nextRecordsUrl": address("AAA"), "records": []});
+        org.faults().on("/queryAll").always().then(answer(&first));
+        let outcome = host.run().await;
+        assert_eq!(outcome.error().class(), Class::Permanent);
+        assert!(outcome.error().to_string().contains("leads back"), "{}", outcome.error());
+        let asked = org.requests().iter().filter(|request| request.path.contains("/query/")).count();
+        assert_eq!(asked, 3, "each once");
+        assert_eq!(host.bronze.len(), 0);
+    });
+}
+
 #[test]
 fn an_address_elsewhere_gets_no_request() {
     within(async {
