@@ -13,8 +13,8 @@
 //! again.
 //!
 //! A [`Fixture`] is the connector with a fake vendor of its own. The checks run it under the real run engine, over a
-//! registry and a Bronze in memory, on a clock that is a thousand times as fast as the wall's: what waits for an hour
-//! takes four seconds, and no check is right because it was fast.
+//! registry and a Bronze in memory, on a clock that is twenty times as fast as the wall's, and no check is right
+//! because it was fast.
 
 mod bench;
 mod checks;

@@ -100,11 +100,20 @@ pub(crate) async fn c_18_reading_does_nothing_before_it_is_polled_and_nothing_af
     ensure(matches!(first, Some(Ok(_))), "a first message", || format!("{first:?}"))?;
     let held = Arc::strong_count(&bench.connector);
     drop(read);
-    // What was on the wire may still arrive.
-    quiet().await;
-    let after = bench.fixture.requests();
-    quiet().await;
-    equal(&bench.fixture.requests(), &after, "requests after the read is dropped: no more")?;
+    // What was on the wire may still arrive, on a busy machine a moment later.
+    let mut windows = 0;
+    loop {
+        let before = bench.fixture.requests();
+        quiet().await;
+        let after = bench.fixture.requests();
+        windows += 1;
+        if after == before {
+            break;
+        }
+        ensure(windows < 6, "no requests after the read is dropped", || {
+            format!("{} in 50 ms", after - before)
+        })?;
+    }
     ensure(Arc::strong_count(&bench.connector) <= held, "nobody holds the connector", || {
         "somebody does".to_owned()
     })

@@ -335,7 +335,7 @@ impl Read for Desk {
             secret: self.secret.clone(),
             place: Arc::clone(&self.place),
         };
-        if self.has(Flaw::AsksBeforeItIsPolled) {
+        if self.has(Flaw::AsksBeforeItIsPolled) && request.state.is_none() {
             let (http, cx) = (self.http.clone(), request.cx.clone());
             tokio::spawn(async move { http.send(&cx, Request::get("who am I", "/v1/me")).await });
         }
@@ -372,7 +372,7 @@ impl Read for Desk {
                 if desk.has(Flaw::GoesOnAfterItIsDropped) {
                     let (http, cx) = (desk.http.clone(), request.cx.clone());
                     tokio::spawn(async move {
-                        for _ in 0..50 {
+                        for _ in 0..400 {
                             let _ = http.send(&cx, Request::get("who am I", "/v1/me")).await;
                             #[allow(clippy::disallowed_methods)]
                             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
