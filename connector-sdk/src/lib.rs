@@ -21,6 +21,7 @@ pub mod auth;
 pub mod clock;
 pub mod context;
 pub mod contract;
+pub mod crash;
 pub mod error;
 pub mod http;
 pub mod id;

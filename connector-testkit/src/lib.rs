@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod conformance;
 pub mod desk;
+pub mod disk;
 pub mod fault;
 pub mod memory;
 mod random;

@@ -23,6 +23,7 @@ use std::{
 use connector_sdk::{
     Error, Result, RunId, Timestamp,
     contract::{Commit, Lease},
+    crash,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -86,6 +87,7 @@ impl Log {
             // What was read ends where our entry begins: nobody has come in between.
             if !takeover || matches!(log.put(&[], &[], at)?, Put::Done(_)) {
                 // What the last owner has linked may not be durable yet, and we are going to build on it.
+                crash::point("bronze.taken_over");
                 log.sync()?;
                 return Ok((log, contents));
             }
@@ -120,6 +122,7 @@ impl Log {
         let name = LogName::entry(number);
         let bytes = encode(&entry)?;
         let draft = self.write_draft(&name, &bytes)?;
+        crash::point("bronze.drafted");
         let path = self.dir.commits().join(name);
         let linked = match self.disk.link(&draft, &path) {
             Ok(()) => true,
@@ -143,11 +146,14 @@ impl Log {
         if late {
             self.disk.remove(&path).map_err(|error| fault::disk("commit", &path, error))?;
         }
+        crash::point("bronze.linked");
         if linked && !late {
             self.sync()?;
+            crash::point("bronze.log_synced");
         }
         // The draft is a second name of the same file, or of one that lost; whoever opens next removes it.
         let _ = self.disk.remove(&draft);
+        crash::point("bronze.own_draft_removed");
         if !linked || late {
             let fence = self.load::<Entry<'_>>(&path).ok().flatten().map_or(0, |(entry, _)| entry.fence);
             return Ok(Put::Taken { fence });
@@ -280,6 +286,7 @@ impl Log {
             }
             let mut file = self.disk.create(&path)?;
             file.write_all(bytes)?;
+            crash::point("bronze.draft_written");
             file.sync()?;
             drop(file);
             match self.disk.size(&path)? == bytes.len() as u64 {

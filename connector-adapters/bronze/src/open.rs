@@ -5,6 +5,7 @@ use std::{io, path::Path, sync::Arc};
 use connector_sdk::{
     Error, Result, Timestamp,
     contract::{Commit, Lease, Opening},
+    crash,
 };
 
 use crate::{
@@ -33,14 +34,18 @@ pub(crate) fn open(
     for dir in [dir.commits(), dir.pending()] {
         disk.create_dirs(&dir).map_err(|error| fault::disk("open stream", &dir, error))?;
     }
+    crash::point("bronze.folders_made");
     // Listed before the log is read: what is in this list and is still pending when the log has been rolled
     // forward was never committed.
     let listed = pending(&*disk, &dir)?;
     let (log, contents) = Log::open(disk, dir, &lease, header.run_id.clone(), takeover, at)?;
+    crash::point("bronze.log_opened");
     let typed = (config.typed && config.format == Format::Parquet).then(|| TypedSchema::of(&spec)).flatten();
     let mut writer = StreamWriter::new(log, header, config.format, typed.map(Arc::new));
     writer.roll_forward(&contents.files)?;
+    crash::point("bronze.rolled_forward");
     clean(&writer.log, &listed)?;
+    crash::point("bronze.cleaned");
     if let Err(error) = writer.log.sweep().and_then(|()| writer.log.fold_when_due()) {
         tracing::warn!(stream = %lease.stream, %error, "the commit log could not be folded; it is tried again");
     }
@@ -65,6 +70,7 @@ fn clean(log: &Log, pending: &[String]) -> Result<()> {
     for name in pending {
         if PendingName::parse(name).is_some_and(|parsed| parsed.fence <= log.fence()) {
             removed += u64::from(remove(log, &log.dir.pending().join(name))?);
+            crash::point("bronze.pending_removed");
         }
     }
     let dir = log.dir.commits();
@@ -73,6 +79,7 @@ fn clean(log: &Log, pending: &[String]) -> Result<()> {
             && fence <= log.fence()
         {
             remove(log, &dir.join(&entry.name))?;
+            crash::point("bronze.draft_removed");
         }
     }
     if removed > 0 {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use connector_sdk::{Error, Result, contract::SequencedBatch, record::Tally};
+use connector_sdk::{Error, Result, contract::SequencedBatch, crash, record::Tally};
 
 use crate::{
     disk::{Disk, DiskFile},
@@ -52,7 +52,9 @@ impl Output {
     /// Makes the bytes durable; answers how many they are.
     pub(crate) fn sync(&mut self) -> io::Result<u64> {
         self.file.flush()?;
+        crash::point("bronze.file_flushed");
         self.file.sync()?;
+        crash::point("bronze.file_synced");
         Ok(self.bytes)
     }
 }

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use connector_sdk::{
     ConnectionName, Context, Emit, Error, PartitionId, Result, StreamId, TenantId,
     contract::{Commit, DeadLetter, Lease, Opening, Receipt, SequencedBatch},
+    crash,
 };
 use tokio::sync::OwnedMutexGuard;
 
@@ -162,7 +163,8 @@ impl Bronze {
             *place = None;
         }
         let span = tracing::Span::current();
-        let done = tokio::task::spawn_blocking(move || span.in_scope(|| work(&mut place))).await;
+        let work = crash::carry(move || span.in_scope(|| work(&mut place)));
+        let done = tokio::task::spawn_blocking(work).await;
         slot.cut_short.store(false, Ordering::Release);
         done.unwrap_or_else(|error| {
             Err(Error::bug("bronze", "the writer of the stream broke down; open the stream anew")

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use connector_sdk::{PartitionId, Result};
+use connector_sdk::{PartitionId, Result, crash};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -65,9 +65,12 @@ impl Log {
             };
             let name = LogName::snapshot(through);
             let draft = self.write_draft(&name, &encode(&snapshot)?)?;
+            crash::point("bronze.snapshot_drafted");
             let path = self.dir.commits().join(name);
             self.disk.rename(&draft, &path).map_err(|error| fault::disk("fold", &path, error))?;
+            crash::point("bronze.snapshot_named");
             self.sync()?;
+            crash::point("bronze.snapshot_synced");
         }
         self.entries.retain(|(number, _)| *number > through);
         tracing::debug!(stream = %self.of.stream, through, forgotten, "folded the commit log");
@@ -95,6 +98,7 @@ impl Log {
                 }
                 _ => {}
             }
+            crash::point("bronze.swept_one");
         }
         Ok(())
     }

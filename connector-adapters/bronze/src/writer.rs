@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc};
 use connector_sdk::{
     PartitionId, Result,
     contract::{DeadLetter, SequencedBatch},
+    crash,
     record::EnvelopeHeader,
 };
 
@@ -90,9 +91,14 @@ impl StreamWriter {
         let waiting = if batch.covered { self.shared.take() } else { self.spilled.remove(&batch.partition) };
         let mut pending = match waiting {
             Some(pending) => pending,
-            None => self.pending()?,
+            None => {
+                let pending = self.pending()?;
+                crash::point("bronze.pending_created");
+                pending
+            }
         };
         let part = part.with_tally(pending.encode(batch)?);
+        crash::point("bronze.encoded");
         if batch.covered {
             self.shared = Some(pending);
         } else {
@@ -111,6 +117,7 @@ impl StreamWriter {
             }
         };
         letters.lines.push(letter).map_err(|fault| explain(fault, &letters.path))?;
+        crash::point("bronze.letter_written");
         self.letters = Some(letters);
         Ok(())
     }
@@ -122,7 +129,11 @@ impl StreamWriter {
         }
         match self.spilled.remove(partition) {
             None => Ok(()),
-            Some(pending) => self.throw_away(pending.path.clone(), pending),
+            Some(pending) => {
+                self.throw_away(pending.path.clone(), pending)?;
+                crash::point("bronze.discarded");
+                Ok(())
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use connector_sdk::{
     Class, Error, PartitionId, Result, State, StreamId, StreamState,
     contract::{Commit, SequencedBatch},
+    crash,
     record::{Batch, BatchBuilder, Tally},
 };
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,9 @@ impl StreamRun<'_> {
         let generation = self.writer.generation.take();
         if let Some(generation) = &generation {
             generation.merge().await?;
+            crash::point("deletes.keys_merged");
             self.refuse_beyond_cap(generation).await?;
+            crash::point("deletes.compared");
         }
         let mut after = standing.and_then(|(cursor, _)| cursor.after).map(String::into_bytes);
         let mut sequence = known.map_or(0, |known| known.sequence);
@@ -63,15 +66,18 @@ impl StreamRun<'_> {
                 state: if last { done.completing() } else { done },
             });
             self.report.deletes += count;
+            crash::point("deletes.covered");
             self.writer.commit(self.report).await?;
+            crash::point("deletes.committed");
             if last {
                 break;
             }
         }
-        match generation {
-            Some(generation) => generation.clean().await,
-            None => Ok(()),
+        if let Some(generation) = generation {
+            generation.clean().await?;
         }
+        crash::point("deletes.cleaned");
+        Ok(())
     }
 
     /// Marks that a full read of the current generation has begun.

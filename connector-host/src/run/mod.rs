@@ -17,7 +17,7 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use connector_sdk::{
     Connector, Context, Counters, Emit, Error, Manifest, Result, RunId, StreamId, SyncMode, Timestamp,
-    clock::timeout,
+    clock::timeout, crash,
 };
 use futures_util::{StreamExt, stream as streams};
 use serde::{Deserialize, Serialize};
@@ -224,6 +224,7 @@ pub async fn run(job: Job) -> RunReport {
     }
     // Whoever wanted a token may have gone: by a stop, a limit of time, another's failure.
     crate::settled(&job.cx).await;
+    crash::point("run.settled");
     conclude(&job, &mut report);
     record.status = report.status.as_str().to_owned();
     record.finished_at = Some(report.finished_at);
@@ -232,11 +233,13 @@ pub async fn run(job: Job) -> RunReport {
         tracing::warn!(%error, "the registry does not know how the run ended");
         report.error.get_or_insert_with(|| Arc::new(error));
     }
+    crash::point("run.finished");
     report
 }
 
 async fn read_streams(job: &Job, record: &RunRecord) -> Result<Vec<StreamReport>> {
     job.registry.start_run(record).await?;
+    crash::point("run.started");
     let names: Option<Vec<StreamId>> =
         job.streams.as_ref().map(|chosen| chosen.iter().map(|choice| choice.name.clone()).collect());
     let call = job.connector.discover(&job.cx, names.as_deref());
@@ -246,6 +249,7 @@ async fn read_streams(job: &Job, record: &RunRecord) -> Result<Vec<StreamReport>
         () = job.cx.stop().cancelled() => return Ok(Vec::new()),
         catalog = discovered => catalog.map_err(|elapsed| Error::transient("discover", elapsed.to_string()))??,
     };
+    crash::point("run.discovered");
     let selected = select::select(&catalog, job.streams.as_deref())?;
     let mut reports: Vec<(usize, StreamReport)> = streams::iter(selected.into_iter().enumerate())
         .map(
@@ -254,6 +258,7 @@ async fn read_streams(job: &Job, record: &RunRecord) -> Result<Vec<StreamReport>
         .buffer_unordered(job.options.streams.max(1))
         .collect()
         .await;
+    crash::point("run.streams_done");
     reports.sort_by_key(|(at, _)| *at);
     Ok(reports.into_iter().map(|(_, report)| report).collect())
 }

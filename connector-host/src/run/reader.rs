@@ -6,6 +6,7 @@ use connector_sdk::{
     Batch, Class, Connector, Error, Message, Operation, PartitionId, ReadRequest, Result, State, StreamId,
     clock::timeout,
     contract::{Commit, DeadLetter, SequencedBatch},
+    crash,
     record::{BatchBuilder, RecordView, Tally},
 };
 use futures_util::StreamExt;
@@ -52,8 +53,20 @@ pub(super) enum Outcome {
 pub(super) struct Numbering {
     pub(super) epoch: u64,
     pub(super) last_sequence: u64,
-    /// The stream was reset since this partition was last read.
-    pub(super) reset: bool,
+    /// Whether the stream was reset since this partition was last read.
+    pub(super) reset: Reset,
+}
+
+/// When a partition says that what was read of it before is void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reset {
+    /// It has said so, or has no need to.
+    Said,
+    /// First of all: it was read in an earlier epoch.
+    Now,
+    /// Before its first record: it may have been read in an earlier epoch and folded since, which nobody remembers.
+    /// One without records says nothing, or each run of a stream that was reset once would leave a file.
+    BeforeRecords,
 }
 
 /// Reads one partition.
@@ -102,6 +115,7 @@ impl Reader {
                     .with_context("partition", &self.request.partition.id),
             ),
         };
+        crash::point("reader.ended");
         let partition = self.request.partition.id.clone();
         // A writer that is gone has its own reason, which it reports.
         let _ = self.items.send(Item::End { partition, outcome, spilled: uncovered.spilled }).await;
@@ -112,8 +126,8 @@ impl Reader {
     }
 
     async fn read(&mut self, uncovered: &mut Uncovered) -> Result<Outcome> {
-        if self.numbering.reset {
-            self.take_batch(uncovered, reset_record(self.stream())).await?;
+        if self.numbering.reset == Reset::Now {
+            self.say_reset(uncovered).await?;
         }
         let cx = self.request.cx.clone();
         let mut messages = self.connector.read(self.request.clone());
@@ -134,17 +148,25 @@ impl Reader {
             match message.transpose()? {
                 None => break,
                 Some(Message::Batch(batch)) => {
+                    if self.numbering.reset == Reset::BeforeRecords && !batch.is_empty() {
+                        self.say_reset(uncovered).await?;
+                    }
                     uncovered.counted += batch.len() as u64;
                     self.progress.read(self.stream(), batch.len() as u64, batch.page().len() as u64);
                     self.take_batch(uncovered, batch).await?;
+                    crash::point("reader.batch_numbered");
                 }
-                Some(Message::State(state)) => self.take_state(uncovered, state).await?,
+                Some(Message::State(state)) => {
+                    self.take_state(uncovered, state).await?;
+                    crash::point("reader.state_sent");
+                }
                 Some(Message::Schema(spec)) => {
                     match &self.watch {
                         None => self.fingerprint = spec.fingerprint().into(),
                         Some(watch) => watch.refuse_if_frozen()?,
                     }
                     self.send(Item::Schema(spec)).await?;
+                    crash::point("reader.schema_sent");
                 }
                 Some(Message::Estimate(estimate)) => {
                     if let Some(records) = estimate.records {
@@ -162,6 +184,13 @@ impl Reader {
             .with_context("records", uncovered.counted));
         }
         Ok(Outcome::Finished)
+    }
+
+    async fn say_reset(&mut self, uncovered: &mut Uncovered) -> Result<()> {
+        self.numbering.reset = Reset::Said;
+        self.take_batch(uncovered, reset_record(self.stream())).await?;
+        crash::point("reader.reset_emitted");
+        Ok(())
     }
 
     async fn take_batch(&mut self, uncovered: &mut Uncovered, mut batch: Batch) -> Result<()> {
@@ -201,6 +230,7 @@ impl Reader {
         uncovered.held_bytes = 0;
         for held in std::mem::take(&mut uncovered.held) {
             self.send(Item::Spilled(held)).await?;
+            crash::point("reader.spilled");
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use connector_sdk::{
     SyncMode,
     clock::timeout,
     contract::{DeadLetter, Lease, Opening},
+    crash,
     record::EnvelopeHeader,
 };
 use tokio::{
@@ -20,7 +21,7 @@ use super::{
     deletes,
     generation::Generation,
     lease::LeaseKeeper,
-    reader::{Item, Numbering, Outcome, Reader},
+    reader::{Item, Numbering, Outcome, Reader, Reset},
     reconcile,
     schema::SchemaWatch,
     writer::{Emitted, Writer},
@@ -78,6 +79,7 @@ impl<'a> StreamRun<'a> {
             stream: selection.spec.name.clone(),
         };
         let claim = job.registry.claim(&key, &job.owner(), job.options.lease).await?;
+        crash::point("stream.claimed");
         let lease = claim.lease.clone();
         let keeper = LeaseKeeper::start(&job.cx, job.registry.clone(), lease.clone(), job.options.lease);
         let mut run = Self::new(job, selection, lease.clone(), policy, report);
@@ -90,9 +92,12 @@ impl<'a> StreamRun<'a> {
             result = work => result,
             error = keeper.lost() => Err(error),
         };
+        crash::point("stream.worked");
         keeper.stop().await;
         let closed = job.sink.close(&job.cx, &lease.stream).await;
+        crash::point("stream.closed");
         let released = job.registry.release(&lease).await;
+        crash::point("stream.released");
         // The first thing that went wrong is what a person has to know.
         result.and(closed).and(released)
     }
@@ -127,6 +132,7 @@ impl<'a> StreamRun<'a> {
     /// What stands in Bronze against what the registry knows, after the sink has repaired itself.
     async fn reconcile(&mut self, key: &StreamKey, takeover: bool) -> Result<()> {
         self.schema.compare_with_known(key, &self.selection, self.report).await?;
+        crash::point("stream.schema_compared");
         let state = self.load().await?;
         let opening = Opening {
             lease: self.lease.clone(),
@@ -135,14 +141,17 @@ impl<'a> StreamRun<'a> {
             header: self.header(),
         };
         let standing = self.job.sink.open(&self.cx, opening).await?;
+        crash::point("stream.opened");
         let ahead = reconcile::ahead(&state, standing);
         if !ahead.is_empty() {
             tracing::info!(stream = %self.lease.stream, partitions = ahead.len(), "adopting what was committed before a crash");
             self.job.registry.checkpoint(&self.lease, &ahead).await?;
+            crash::point("stream.adopted");
         }
         // The last run may have died, or failed, between the checkpoint and the acknowledgement.
         let state = self.load().await?;
         self.writer.acknowledge_again(&state).await;
+        crash::point("stream.reconciled");
         Ok(())
     }
 
@@ -164,7 +173,7 @@ impl<'a> StreamRun<'a> {
     /// Plan, read, commit; again as long as the plan asks for it.
     async fn rounds(&mut self) -> Result<()> {
         for _ in 0..MAX_ROUNDS {
-            let Some((plan, state, first_since_reset)) = self.plan().await? else {
+            let Some((plan, state)) = self.plan().await? else {
                 self.stopped();
                 return Ok(());
             };
@@ -172,7 +181,7 @@ impl<'a> StreamRun<'a> {
             let names: Vec<PartitionId> =
                 plan.partitions.iter().map(|partition| partition.id.clone()).collect();
             let skipped = self.report.skipped.len();
-            let clean = self.read_all(plan, &state, first_since_reset).await?;
+            let clean = self.read_all(plan, &state).await?;
             if self.cx.is_stopping() {
                 self.stopped();
                 return Ok(());
@@ -200,9 +209,8 @@ impl<'a> StreamRun<'a> {
 
     /// Asks the connector what to read, and makes the answer durable before anything is read. None when the
     /// run is asked to stop.
-    async fn plan(&mut self) -> Result<Option<(Plan, StreamState, bool)>> {
+    async fn plan(&mut self) -> Result<Option<(Plan, StreamState)>> {
         let state = self.load().await?;
-        let first_since_reset = state.epoch > 0 && state.state.is_none();
         let shown = deletes::without_own(&state);
         let call = self.job.connector.partitions(&self.cx, &self.selection, &shown);
         let planned = timeout(&**self.cx.clock(), self.job.options.call, call);
@@ -212,6 +220,7 @@ impl<'a> StreamRun<'a> {
             () = stop.cancelled() => return Ok(None),
             planned = planned => planned.map_err(|elapsed| Error::transient("plan", elapsed.to_string()))??,
         };
+        crash::point("stream.planned");
         plan.partitions.iter().try_for_each(|partition| deletes::refuse_reserved(&partition.id))?;
         let full = self.selection.mode == SyncMode::Full;
         let names: Vec<PartitionId> = plan.partitions.iter().map(|partition| partition.id.clone()).collect();
@@ -237,15 +246,17 @@ impl<'a> StreamRun<'a> {
                 restart,
             };
             self.job.registry.fold(&self.lease, &fold).await?;
+            crash::point("stream.folded");
         }
         if restart {
             self.begin_generation().await?;
+            crash::point("stream.generation_begun");
         }
         let state = self.load().await?;
         if full {
             self.note_keys(state.generation);
         }
-        Ok(Some((plan, state, first_since_reset)))
+        Ok(Some((plan, state)))
     }
 
     /// From now on the keys of what is emitted are noted, if deletes are to be concluded from them.
@@ -257,12 +268,7 @@ impl<'a> StreamRun<'a> {
     }
 
     /// Reads the plan's partitions, several at once, and commits as it goes. True when all went well.
-    async fn read_all(
-        &mut self,
-        mut plan: Plan,
-        state: &StreamState,
-        first_since_reset: bool,
-    ) -> Result<bool> {
+    async fn read_all(&mut self, mut plan: Plan, state: &StreamState) -> Result<bool> {
         if self.selection.mode == SyncMode::Full {
             // A full read that goes on: what it has read to the end is not read again.
             plan.partitions
@@ -287,8 +293,9 @@ impl<'a> StreamRun<'a> {
             while running.len() < at_once && !self.cx.is_stopping() {
                 let Some(partition) = waiting.next() else { break };
                 let id = partition.id.clone();
-                let reader = self.reader(partition, state, first_since_reset, sender.clone());
+                let reader = self.reader(partition, state, sender.clone());
                 running.push((id, readers.spawn(reader.run())));
+                crash::point("stream.reader_spawned");
                 self.report.partitions += 1;
             }
             if running.is_empty() {
@@ -313,21 +320,20 @@ impl<'a> StreamRun<'a> {
             }
         }
         self.writer.commit(self.report).await?;
+        crash::point("stream.read");
         Ok(clean)
     }
 
-    fn reader(
-        &self,
-        partition: Partition,
-        state: &StreamState,
-        first_since_reset: bool,
-        items: mpsc::Sender<Item>,
-    ) -> Reader {
+    fn reader(&self, partition: Partition, state: &StreamState, items: mpsc::Sender<Item>) -> Reader {
         let known = state.partitions.get(&partition.id);
         let numbering = Numbering {
             epoch: state.epoch,
             last_sequence: known.map_or(0, |known| known.sequence),
-            reset: known.map_or(first_since_reset, |known| known.epoch < state.epoch),
+            reset: match known {
+                Some(known) if known.epoch < state.epoch => Reset::Now,
+                None if state.epoch > 0 => Reset::BeforeRecords,
+                _ => Reset::Said,
+            },
         };
         let request = ReadRequest::new(self.cx.clone(), self.selection.clone(), partition)
             .with_state(known.and_then(|known| known.state.clone()))
@@ -359,6 +365,7 @@ impl<'a> StreamRun<'a> {
                 }
                 self.writer.emit(batch).await?;
                 drop(share);
+                crash::point("stream.spilled");
             }
             Item::Covered { batches, letters, commit, sums, spilled } => {
                 for letter in letters {
@@ -370,18 +377,25 @@ impl<'a> StreamRun<'a> {
                 }
                 self.report.bytes += sums.bytes;
                 self.report.deletes += sums.deletes;
+                crash::point("stream.emitted");
                 self.writer.cover(commit);
+                crash::point("stream.covered");
                 if spilled {
                     self.writer.commit(self.report).await?;
+                    crash::point("stream.spill_committed");
                 }
             }
             Item::DeadLetter(letter) => self.bury(letter).await?,
-            Item::Schema(spec) => self.schema.changed_in_band(&spec, &self.selection, self.report).await?,
+            Item::Schema(spec) => {
+                self.schema.changed_in_band(&spec, &self.selection, self.report).await?;
+                crash::point("stream.schema_changed");
+            }
             Item::Unknown { field, key } => self.schema.unknown(field, key, self.report).await?,
             Item::End { partition, outcome, spilled } => {
                 running.retain(|(id, _)| *id != partition);
                 if spilled {
                     self.job.sink.discard(&self.cx, &self.lease.stream, &partition).await?;
+                    crash::point("stream.discarded");
                 }
                 return Ok(self.ended(partition, outcome));
             }
@@ -391,6 +405,7 @@ impl<'a> StreamRun<'a> {
 
     async fn bury(&mut self, letter: DeadLetter) -> Result<()> {
         self.job.sink.dead_letter(&self.cx, &self.lease.stream, letter).await?;
+        crash::point("stream.letter_buried");
         self.writer.emitted.dead_letters += 1;
         let letters = self.report.dead_letters + self.writer.emitted.dead_letters;
         if letters <= self.job.options.max_dead_letters {

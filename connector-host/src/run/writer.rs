@@ -6,6 +6,7 @@ use connector_sdk::{
     Acknowledged, Connector, Context, Emit, Error, PartitionId, Result, State, StreamState,
     clock::timeout,
     contract::{Commit, Lease, SequencedBatch},
+    crash,
 };
 
 use super::{Progress, RunOptions, generation::Generation};
@@ -49,7 +50,9 @@ impl Writer {
                 generation.flush().await?;
             }
         }
-        self.sink.emit(&self.cx, batch).await
+        self.sink.emit(&self.cx, batch).await?;
+        crash::point("writer.emitted");
+        Ok(())
     }
 
     /// Takes a state that covers what was emitted of its partition.
@@ -92,11 +95,14 @@ impl Writer {
         if let Some(generation) = &mut self.generation {
             generation.flush().await?;
         }
+        crash::point("writer.commit_due");
         if records > 0 || letters > 0 {
             let receipt = self.sink.commit(&self.cx, &self.lease, &commits).await?;
             report.commits.push(receipt);
+            crash::point("writer.committed");
         }
         self.registry.checkpoint(&self.lease, &commits).await?;
+        crash::point("writer.checkpointed");
         for commit in &commits {
             report.records += commit.tally.count;
             report.tally.merge(commit.tally);
@@ -106,7 +112,9 @@ impl Writer {
         for commit in commits {
             let previous = self.durable.insert(commit.partition.clone(), commit.state.clone());
             self.acknowledge(commit.partition, previous, commit.state).await;
+            crash::point("writer.acknowledged_one");
         }
+        crash::point("writer.acknowledged");
         Ok(())
     }
 
@@ -115,6 +123,7 @@ impl Writer {
         for (partition, known) in &state.partitions {
             if let Some(state) = &known.state {
                 self.acknowledge(partition.clone(), None, state.clone()).await;
+                crash::point("writer.acknowledged_again");
             }
         }
     }

@@ -12,4 +12,5 @@ mod conformance;
 mod history;
 mod run;
 mod salesforce_org;
+mod sweep;
 mod tidy;

@@ -9,6 +9,7 @@ use std::{
 use connector_sdk::{
     Error, PartitionId, Result, Timestamp,
     contract::{Commit, FileReceipt, Lease, Receipt},
+    crash,
 };
 
 use super::{Letters, StreamWriter};
@@ -34,11 +35,15 @@ impl StreamWriter {
         }
         let spilled = with_spilled.iter().filter_map(|partition| self.spilled.remove(partition));
         let files: Vec<Pending> = self.shared.take().into_iter().chain(spilled).collect();
+        crash::point("bronze.commit_checked");
         // 1. The bytes and then the names of the files are durable, and the folders they will go to exist.
         let (files, dead_letters) = self.seal(at, files)?;
         let all: Vec<LoggedFile> = files.iter().chain(&dead_letters).cloned().collect();
+        crash::point("bronze.sealed");
         self.sync_dir(&self.dir().pending())?;
+        crash::point("bronze.pending_synced");
         self.make_folders(&all)?;
+        crash::point("bronze.days_made");
         // 2. The commit point.
         let number = match self.log.put(commits, &all, at)? {
             Put::Done(number) => number,
@@ -49,8 +54,10 @@ impl StreamWriter {
                 return Err(fault::fenced("commit", self.dir().path(), self.log.fence(), fence));
             }
         };
+        crash::point("bronze.logged");
         // 3. The files come into sight. If this fails they do at the next opening.
         self.publish(&all)?;
+        crash::point("bronze.published");
         self.settle(commits);
         if let Err(error) = self.log.fold_when_due() {
             tracing::warn!(stream = %self.header.stream, %error, "the commit log could not be folded; it is tried again");
@@ -88,6 +95,7 @@ impl StreamWriter {
         let mut sealed = Vec::new();
         for (index, file) in files.into_iter().enumerate() {
             let Sealed { name, bytes, tally } = file.seal(self.disk())?;
+            crash::point("bronze.sealed_one");
             sealed.push(LoggedFile {
                 path: data_path(&day, number, fence, index, self.format.extension()),
                 pending: name,
@@ -99,6 +107,7 @@ impl StreamWriter {
         let Some(Letters { name, path, lines }) = self.letters.take() else { return Ok((sealed, None)) };
         let records = lines.count;
         let bytes = verify(self.disk(), &path, lines.finish())?;
+        crash::point("bronze.letters_sealed");
         let path = dead_letters_path(number, fence);
         Ok((sealed, Some(LoggedFile { path, pending: name, records, bytes, hash: None })))
     }
@@ -118,7 +127,9 @@ impl StreamWriter {
     fn publish(&self, files: &[LoggedFile]) -> Result<()> {
         for file in files {
             // A newer owner may have rolled our commit forward; then it is where it belongs.
-            if !self.rename(file)? {
+            if self.rename(file)? {
+                crash::point("bronze.published_one");
+            } else {
                 let path = self.dir().resolve(&file.path);
                 self.disk().size(&path).map_err(|error| fault::disk("commit", &path, error))?;
             }
@@ -133,6 +144,7 @@ impl StreamWriter {
         let mut renamed = Vec::new();
         for file in files {
             if self.rename(file)? {
+                crash::point("bronze.rolled_one");
                 renamed.push(file.clone());
             }
         }

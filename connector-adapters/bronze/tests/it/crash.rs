@@ -8,10 +8,9 @@ use connector_sdk::{
     contract::{Commit, DeadLetter},
 };
 
-use crate::{
-    memory_disk::{Crash, MemoryDisk, Plan},
-    support::*,
-};
+use connector_testkit::disk::{Crash, MemoryDisk, Plan};
+
+use crate::support::*;
 
 /// The source has so many records of each partition.
 const P: u64 = 8;
@@ -169,7 +168,7 @@ async fn d_22_what_a_crash_left_torn_is_cut_off_and_never_published() {
         write(&bronze_of_the_dead, 1, &[batch("p", 1, 3)]).await.unwrap();
         bronze_of_the_dead.close(&context(), &"Contact".into()).await.unwrap();
         let torn = format!("{STREAM}/_pending/0000000002-1-7.{}.tmp", format.extension());
-        disk.put(&torn, br#"{"tenant":"acme","partition":"p","sequence":4,"rec"#);
+        disk.put(&torn, br#"{"tenant":"acme","partition":"p","sequence":4,"rec"#).unwrap();
         let bronze = bronze(&shared, format);
         bronze.open(&context(), takeover(2)).await.unwrap();
         assert!(!disk.files().contains(&torn));

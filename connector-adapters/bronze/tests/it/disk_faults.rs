@@ -5,9 +5,10 @@ use std::{io, sync::Arc};
 use connector_bronze::{Bronze, BronzeConfig, Disk, Format};
 use connector_sdk::{Class, Emit};
 
+use connector_testkit::disk::{Crash, MemoryDisk, Plan};
+
 use crate::{
     crash::{Host, assert_whole},
-    memory_disk::{Crash, MemoryDisk, Plan},
     support::*,
 };
 

@@ -5,10 +5,9 @@ use std::{io, path::Path, sync::Arc};
 use connector_bronze::{DirEntry, Disk, DiskFile, Format};
 use connector_sdk::{Class, Emit, Error};
 
-use crate::{
-    memory_disk::{MemoryDisk, Plan},
-    support::*,
-};
+use connector_testkit::disk::{MemoryDisk, Plan};
+
+use crate::support::*;
 
 fn disks() -> (MemoryDisk, Arc<dyn Disk>) {
     let disk = MemoryDisk::default();
@@ -33,7 +32,7 @@ async fn d_16_a_paused_owner_that_wakes_up_publishes_nothing() {
         let owner = bronze(&shared, format);
         let found = owner.open(&context(), takeover(2)).await.unwrap();
         assert_eq!(standing(&found), [("p".into(), 2)].into());
-        assert!(disk.read_text(format!("{STREAM}/_commits/2.json")).contains(r#""fence":2"#));
+        assert!(disk.read_text(format!("{STREAM}/_commits/2.json")).unwrap().contains(r#""fence":2"#));
 
         // It even writes on, into a file that its successor has not seen.
         let later = uncovered(batch("q", 1, 2));

@@ -5,10 +5,9 @@ use std::{collections::BTreeMap, io, sync::Arc};
 use connector_bronze::{Bronze, Disk, Format};
 use connector_sdk::{Class, Emit, PartitionId};
 
-use crate::{
-    memory_disk::{Crash, MemoryDisk, Plan},
-    support::*,
-};
+use connector_testkit::disk::{Crash, MemoryDisk, Plan};
+
+use crate::support::*;
 
 fn disks() -> (MemoryDisk, Arc<dyn Disk>) {
     let disk = MemoryDisk::default();
@@ -118,7 +117,7 @@ async fn a_damaged_log_is_an_error_that_names_the_file_and_says_what_to_do() {
         for number in 1..=3 {
             write(&writing, 1, &[batch("p", number, number)]).await.unwrap();
         }
-        disk.put(format!("{STREAM}/_commits/{name}"), bytes);
+        disk.put(format!("{STREAM}/_commits/{name}"), bytes).unwrap();
         let error = bronze(&shared, Format::Jsonl).open(&context(), opening(2)).await.unwrap_err();
         assert_eq!(error.class(), class, "{error:?}");
         assert!(error.to_string().contains(says), "{error}");
@@ -133,8 +132,8 @@ async fn a_log_of_another_stream_is_not_touched() {
     writing.open(&context(), opening(1)).await.unwrap();
     write(&writing, 1, &[batch("p", 1, 1)]).await.unwrap();
     // As on a file system where `contact` and `Contact` are one folder.
-    let entry = disk.read_text(format!("{STREAM}/_commits/1.json"));
-    disk.put("/bronze/acme/crm/contact/_commits/1.json", entry.as_bytes());
+    let entry = disk.read_text(format!("{STREAM}/_commits/1.json")).unwrap();
+    disk.put("/bronze/acme/crm/contact/_commits/1.json", entry.as_bytes()).unwrap();
     let mut other = takeover(2);
     other.lease.stream = "contact".into();
     other.header.stream = "contact".into();
@@ -180,7 +179,7 @@ async fn foreign_files_are_left_alone() {
         "2026-01-30/README.md",
     ];
     for name in foreign {
-        disk.put(format!("{STREAM}/{name}"), b"not ours, or of a later owner");
+        disk.put(format!("{STREAM}/{name}"), b"not ours, or of a later owner").unwrap();
     }
     let writing = bronze(&shared, Format::Jsonl);
     writing.open(&context(), takeover(1)).await.unwrap();

@@ -11,7 +11,6 @@ mod crash;
 mod disk_faults;
 mod fencing;
 mod fold;
-mod memory_disk;
 mod names;
 mod round_trip;
 mod rules;

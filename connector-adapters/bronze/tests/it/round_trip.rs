@@ -10,7 +10,9 @@ use connector_sdk::{
 };
 use serde_json::json;
 
-use crate::{memory_disk::MemoryDisk, support::*};
+use connector_testkit::disk::MemoryDisk;
+
+use crate::support::*;
 
 fn on_disk(format: Format) -> (MemoryDisk, Bronze) {
     let disk = MemoryDisk::default();
@@ -177,12 +179,12 @@ async fn a_file_that_cannot_be_read_is_named_and_the_others_are_shown() {
         let (disk, bronze) = on_disk(format);
         bronze.open(&context(), opening(1)).await.unwrap();
         write(&bronze, 1, &[batch("p", 1, 2)]).await.unwrap();
-        disk.put(format!("{STREAM}/2026-01-31/0000000000-0-0.parquet"), b"PAR1 or so");
-        disk.put(format!("{STREAM}/2026-01-31/0000000000-0-0.jsonl"), b"{\"a\":1}\n{\"b\":");
-        disk.put(format!("{STREAM}/2026-01-31/notes.txt"), b"not data");
-        disk.put(format!("{STREAM}/2026-01-31/_SUCCESS"), b"");
-        disk.put(format!("{STREAM}/2026-01-31/.hidden.jsonl"), b"{}\n");
-        disk.put(format!("{STREAM}/2026-01-31/half.jsonl.tmp"), b"{}\n");
+        disk.put(format!("{STREAM}/2026-01-31/0000000000-0-0.parquet"), b"PAR1 or so").unwrap();
+        disk.put(format!("{STREAM}/2026-01-31/0000000000-0-0.jsonl"), b"{\"a\":1}\n{\"b\":").unwrap();
+        disk.put(format!("{STREAM}/2026-01-31/notes.txt"), b"not data").unwrap();
+        disk.put(format!("{STREAM}/2026-01-31/_SUCCESS"), b"").unwrap();
+        disk.put(format!("{STREAM}/2026-01-31/.hidden.jsonl"), b"{}\n").unwrap();
+        disk.put(format!("{STREAM}/2026-01-31/half.jsonl.tmp"), b"{}\n").unwrap();
         let lines: Vec<_> = bronze.records(&"acme".into(), &"crm".into(), None, None).unwrap().collect();
         let shown: Vec<&String> = lines.iter().filter_map(|line| line.as_ref().ok()).collect();
         let notes: Vec<String> =

@@ -9,7 +9,9 @@ use connector_sdk::{
     record::Tally,
 };
 
-use crate::{memory_disk::MemoryDisk, support::*};
+use connector_testkit::disk::MemoryDisk;
+
+use crate::support::*;
 
 async fn opened(format: Format) -> (MemoryDisk, Bronze) {
     let disk = MemoryDisk::default();
@@ -261,7 +263,7 @@ async fn d_19_dead_letters_appear_with_the_commit_that_follows_them() {
         assert_eq!(has(&disk.files(), "_dead_letters"), 0);
         let receipt = commit_all(&bronze, &[commit(&[&p])]).await.unwrap();
         assert_eq!((receipt.records, receipt.dead_letters, receipt.files.len()), (2, 2, 1));
-        let text = disk.read_text(format!("{STREAM}/_dead_letters/0000000001-1.jsonl"));
+        let text = disk.read_text(format!("{STREAM}/_dead_letters/0000000001-1.jsonl")).unwrap();
         let lines: Vec<DeadLetter> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
         assert_eq!((lines[0].reason.as_str(), lines[1].record.as_str()), ("too large", "{\"torn\":\n"));

@@ -16,7 +16,9 @@ use connector_sdk::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
 
-use crate::{memory_disk::MemoryDisk, support::*};
+use connector_testkit::disk::MemoryDisk;
+
+use crate::support::*;
 
 async fn written(schema: serde_json::Value, records: &[Option<&str>]) -> RecordBatch {
     let disk = MemoryDisk::default();

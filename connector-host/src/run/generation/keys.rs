@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use connector_sdk::crash;
+
 /// Files that are merged at once; more are merged in several passes.
 const FAN_IN: usize = 128;
 
@@ -26,11 +28,14 @@ pub(super) fn write(path: &Path, keys: impl Iterator<Item = io::Result<Vec<u8>>>
         count += 1;
     }
     out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    crash::point("keys.written");
     std::fs::rename(&temporary, path)?;
+    crash::point("keys.renamed");
     // Both the file's name and the folder's own have to survive.
     for folder in [Some(folder), folder.parent()].into_iter().flatten() {
         File::open(folder)?.sync_all()?;
     }
+    crash::point("keys.synced");
     Ok(count)
 }
 
@@ -53,6 +58,7 @@ pub(super) fn merge_folder(folder: &Path, into: &Path) -> io::Result<()> {
         write(&between, Merge::open(&files)?)?;
         for file in &files {
             std::fs::remove_file(file)?;
+            crash::point("keys.part_removed");
         }
         files = rest;
         files.push(between);

@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use connector_sdk::{Error, Result, StreamId, contract::SequencedBatch};
+use connector_sdk::{Error, Result, StreamId, contract::SequencedBatch, crash};
 
 pub(super) use keys::KeyReader;
 
@@ -142,6 +142,7 @@ impl Generation {
                 } else if of < number {
                     std::fs::remove_file(&path)?;
                 }
+                crash::point("keys.cleaned_one");
             }
             Ok(())
         })
@@ -187,7 +188,7 @@ fn encode(name: &str) -> String {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = tokio::task::spawn_blocking(crash::carry(work)).await;
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
         Error::permanent(
             "note keys",

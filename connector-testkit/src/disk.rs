@@ -2,19 +2,34 @@
 //!
 //! Names and bytes live twice: as the processes see them, and as they would be found after a crash. A
 //! change of names waits in a journal until its folder is synced; a rename goes through as a whole.
+//!
+//! ```
+//! use std::{io::Write, path::Path};
+//! use connector_bronze::{Disk, DiskFile};
+//! use connector_testkit::disk::{Crash, MemoryDisk};
+//! # fn main() -> std::io::Result<()> {
+//! let disk = MemoryDisk::default();
+//! disk.create_dirs(Path::new("/bronze"))?;
+//! let mut file = disk.create(Path::new("/bronze/a"))?;
+//! file.write_all(b"not synced")?;
+//! disk.reboot(Crash::Lost);
+//! assert!(disk.files().is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{
     collections::BTreeMap,
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use connector_bronze::{DirEntry, Disk, DiskFile};
 
 /// What a crash leaves of that which was not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Crash {
+pub enum Crash {
     /// Nothing: the power went.
     Lost,
     /// Everything: the process was killed.
@@ -25,17 +40,19 @@ pub(crate) enum Crash {
 
 /// What is to go wrong. Operations that change something are counted from 1.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// After this operation nothing works any more.
-    pub(crate) crash_after: Option<u64>,
+    pub crash_after: Option<u64>,
     /// This operation fails, once, with this kind of error, and does nothing.
-    pub(crate) fail_at: Option<(u64, io::ErrorKind)>,
+    pub fail_at: Option<(u64, io::ErrorKind)>,
+    /// The sync of this number, of a file or a folder, fails, once; what it was to make durable is not.
+    pub fail_sync: Option<u64>,
     /// So many bytes fit.
-    pub(crate) capacity: Option<usize>,
+    pub capacity: Option<usize>,
     /// A write takes at most so many bytes.
-    pub(crate) write_at_most: Option<usize>,
+    pub write_at_most: Option<usize>,
     /// A write into a file below such a folder takes one byte less than it says.
-    pub(crate) lie_in: Option<&'static str>,
+    pub lie_in: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +97,7 @@ struct State {
     journal: Vec<Change>,
     inodes: Vec<Inode>,
     operations: u64,
+    syncs: u64,
     /// A handle of an earlier life does nothing.
     life: u64,
     crashed: bool,
@@ -89,45 +107,59 @@ struct State {
 
 /// The disk. A clone is the same disk; [`MemoryDisk::fork`] makes another.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct MemoryDisk(Arc<Mutex<State>>);
+pub struct MemoryDisk(Arc<Mutex<State>>);
 
 impl MemoryDisk {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets every operation wait until the answer is dropped.
-    pub(crate) fn hold(&self) -> impl Drop + '_ {
+    #[must_use]
+    pub fn hold(&self) -> impl Drop + '_ {
         self.state()
     }
 
-    pub(crate) fn fork(&self) -> Self {
+    /// Another disk with the same on it.
+    #[must_use]
+    pub fn fork(&self) -> Self {
         Self(Arc::new(Mutex::new(self.state().clone())))
     }
 
-    pub(crate) fn plan(&self, plan: Plan) {
+    /// Sets what is to go wrong, and counts operations anew.
+    pub fn plan(&self, plan: Plan) {
         let mut state = self.state();
         state.plan = plan;
         state.operations = 0;
+        state.syncs = 0;
         state.trace.clear();
     }
 
     /// How many operations that change something were begun since the plan was made.
-    pub(crate) fn operations(&self) -> u64 {
+    #[must_use]
+    pub fn operations(&self) -> u64 {
         self.state().operations
     }
 
     /// What they were, for the message of a test that fails.
-    pub(crate) fn trace(&self) -> Vec<String> {
+    #[must_use]
+    pub fn trace(&self) -> Vec<String> {
         self.state().trace.clone()
     }
 
-    pub(crate) fn has_crashed(&self) -> bool {
+    /// From now on nothing works any more, until [`reboot`](Self::reboot).
+    pub fn kill(&self) {
+        self.state().crashed = true;
+    }
+
+    /// Whether it is down.
+    #[must_use]
+    pub fn has_crashed(&self) -> bool {
         self.state().crashed
     }
 
     /// What is found after a crash; the plan is forgotten.
-    pub(crate) fn reboot(&self, crash: Crash) {
+    pub fn reboot(&self, crash: Crash) {
         let mut state = self.state();
         let State { names, durable, journal, inodes, .. } = &mut *state;
         let mut random = match crash {
@@ -151,7 +183,7 @@ impl MemoryDisk {
                 Crash::Kept => inode.durable = inode.bytes.clone(),
                 Crash::Some(_) => {
                     let unsynced = inode.bytes.len() - inode.durable.len();
-                    let kept = inode.durable.len() + next() as usize % (unsynced + 1);
+                    let kept = inode.durable.len() + usize::try_from(next()).unwrap_or(0) % (unsynced + 1);
                     inode.bytes.truncate(kept);
                     inode.durable = inode.bytes.clone();
                 }
@@ -163,33 +195,49 @@ impl MemoryDisk {
         state.plan = Plan::default();
     }
 
-    pub(crate) fn read_text(&self, path: impl AsRef<Path>) -> String {
-        String::from_utf8(self.read(path.as_ref(), 0, usize::MAX).unwrap()).unwrap()
+    /// A file's text.
+    ///
+    /// # Errors
+    /// As a file system says; `InvalidData` when it is no UTF-8.
+    pub fn read_text(&self, path: impl AsRef<Path>) -> io::Result<String> {
+        let bytes = self.read(path.as_ref(), 0, usize::MAX)?;
+        String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
     /// Puts a file there, durably, as somebody else would.
-    pub(crate) fn put(&self, path: impl AsRef<Path>, bytes: &[u8]) {
+    ///
+    /// # Errors
+    /// When the disk is down.
+    pub fn put(&self, path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
         let path = path.as_ref();
-        self.create_dirs(path.parent().unwrap()).unwrap();
+        self.create_dirs(path.parent().unwrap_or(Path::new("/")))?;
         let mut state = self.state();
         let inode = state.inodes.len();
         state.inodes.push(Inode { bytes: bytes.to_vec(), durable: bytes.to_vec() });
         state.names.insert(path.to_owned(), Node::File(inode));
         state.durable.insert(path.to_owned(), Node::File(inode));
+        Ok(())
     }
 
     /// Takes everything below a folder away, durably, as somebody else would.
-    pub(crate) fn take_away(&self, dir: impl AsRef<Path>) {
+    pub fn take_away(&self, dir: impl AsRef<Path>) {
         let mut state = self.state();
         state.names.retain(|path, _| !path.starts_with(dir.as_ref()));
         state.durable.retain(|path, _| !path.starts_with(dir.as_ref()));
     }
 
+    /// How many bytes all files together have.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.state().used()
+    }
+
     /// The files, by path.
-    pub(crate) fn files(&self) -> Vec<String> {
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
         let state = self.state();
         let files = state.names.iter().filter(|(_, node)| matches!(node, Node::File(_)));
-        files.map(|(path, _)| path.to_str().unwrap().to_owned()).collect()
+        files.map(|(path, _)| path.to_string_lossy().into_owned()).collect()
     }
 }
 
@@ -238,6 +286,19 @@ impl State {
         }
     }
 
+    fn inode(&self, path: &Path) -> io::Result<&Inode> {
+        self.inodes.get(self.file(path)?).ok_or_else(no_inode)
+    }
+
+    /// Counts a sync, and fails where the plan says so.
+    fn begin_sync(&mut self) -> io::Result<()> {
+        self.syncs += 1;
+        match self.plan.fail_sync {
+            Some(at) if at == self.syncs => Err(io::Error::other("the sync fails, as planned")),
+            _ => Ok(()),
+        }
+    }
+
     fn free(&self, path: &Path) -> io::Result<()> {
         if self.names.contains_key(path) { Err(io::ErrorKind::AlreadyExists.into()) } else { Ok(()) }
     }
@@ -264,7 +325,7 @@ impl Disk for MemoryDisk {
         let mut state = self.state();
         state.begin(|| format!("create {}", file.display()))?;
         state.free(file)?;
-        if !state.names.contains_key(file.parent().unwrap()) {
+        if file.parent().is_none_or(|dir| !state.names.contains_key(dir)) {
             return Err(io::ErrorKind::NotFound.into());
         }
         let inode = state.inodes.len();
@@ -306,7 +367,7 @@ impl Disk for MemoryDisk {
         }
         let inside = state.names.iter().filter(|(path, _)| path.parent() == Some(dir));
         let entry = |(path, node): (&PathBuf, &Node)| DirEntry {
-            name: path.file_name().unwrap().to_str().unwrap().to_owned(),
+            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             is_dir: *node == Node::Dir,
         };
         Ok(inside.map(entry).collect())
@@ -315,21 +376,22 @@ impl Disk for MemoryDisk {
     fn size(&self, file: &Path) -> io::Result<u64> {
         let state = self.state();
         state.alive()?;
-        Ok(state.inodes[state.file(file)?].bytes.len() as u64)
+        state.inode(file).map(|inode| inode.bytes.len() as u64)
     }
 
     fn read(&self, file: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let state = self.state();
         state.alive()?;
-        let bytes = &state.inodes[state.file(file)?].bytes;
-        let start = (offset as usize).min(bytes.len());
+        let bytes = &state.inode(file)?.bytes;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
         let end = start.saturating_add(length).min(bytes.len());
-        Ok(bytes[start..end].to_vec())
+        Ok(bytes.get(start..end).unwrap_or_default().to_vec())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.begin(|| format!("sync_dir {}", dir.display()))?;
+        state.begin_sync()?;
         state.sync(dir);
         Ok(())
     }
@@ -362,9 +424,9 @@ impl Write for MemoryFile {
         let taken = bytes.len().min(room).min(state.plan.write_at_most.unwrap_or(usize::MAX));
         let lies =
             state.plan.lie_in.is_some_and(|dir| self.path.parent().is_some_and(|path| path.ends_with(dir)));
-        let inode = &mut state.inodes[self.inode];
+        let inode = state.inodes.get_mut(self.inode).ok_or_else(no_inode)?;
         let stored = if lies { taken.saturating_sub(1) } else { taken };
-        inode.bytes.extend_from_slice(&bytes[..stored]);
+        inode.bytes.extend_from_slice(bytes.get(..stored).unwrap_or_default());
         Ok(taken)
     }
 
@@ -377,8 +439,13 @@ impl DiskFile for MemoryFile {
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.state()?;
         state.begin(|| format!("sync {}", self.path.display()))?;
-        let inode = &mut state.inodes[self.inode];
+        state.begin_sync()?;
+        let inode = state.inodes.get_mut(self.inode).ok_or_else(no_inode)?;
         inode.durable = inode.bytes.clone();
         Ok(())
     }
+}
+
+fn no_inode() -> io::Error {
+    io::Error::other("the disk has lost a file")
 }
