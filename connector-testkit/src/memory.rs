@@ -44,6 +44,9 @@ struct Stream {
     letters: Vec<DeadLetter>,
     pending: Vec<(Standing, bool)>,
     pending_letters: Vec<DeadLetter>,
+    /// Open, and nothing has failed since.
+    usable: bool,
+    commits_asked: u64,
 }
 
 /// What goes wrong next, each once.
@@ -75,6 +78,12 @@ impl MemorySink {
         self.lock().get(stream).map(|stream| stream.letters.clone()).unwrap_or_default()
     }
 
+    /// How many commits were asked for, those that were refused too.
+    #[must_use]
+    pub fn commits_asked(&self, stream: &str) -> u64 {
+        self.lock().get(stream).map_or(0, |stream| stream.commits_asked)
+    }
+
     /// How many commits the stream has seen.
     #[must_use]
     pub fn commits(&self, stream: &str) -> u64 {
@@ -102,6 +111,15 @@ impl MemorySink {
     }
 }
 
+impl Stream {
+    fn check_usable(&self, operation: &'static str) -> Result<()> {
+        if self.usable {
+            return Ok(());
+        }
+        Err(Error::bug(operation, "the stream is not open, or an earlier call failed; open it anew"))
+    }
+}
+
 fn disk_full() -> Error {
     Error::new(Class::Permanent, "emit", "no space left on device")
 }
@@ -115,17 +133,21 @@ impl Emit for MemorySink {
             return Err(fenced(&opening.lease, stream.fence));
         }
         stream.fence = opening.lease.fence;
+        stream.usable = true;
         stream.pending.clear();
         stream.pending_letters.clear();
         Ok(stream.last.values().cloned().collect())
     }
 
     async fn emit(&self, _cx: &Context, batch: SequencedBatch) -> Result<()> {
-        if self.strikes(|faults| &mut faults.fail_emit_after) {
-            return Err(disk_full());
-        }
+        let refused = self.strikes(|faults| &mut faults.fail_emit_after);
         let mut streams = self.lock();
         let stream = streams.entry(batch.batch.stream().clone()).or_default();
+        stream.check_usable("emit")?;
+        if refused {
+            stream.usable = false;
+            return Err(disk_full());
+        }
         let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"null")).into_owned();
         for (index, record) in batch.batch.iter().enumerate() {
             let standing = Standing {
@@ -155,12 +177,17 @@ impl Emit for MemorySink {
     }
 
     async fn commit(&self, _cx: &Context, lease: &Lease, commits: &[Commit]) -> Result<Receipt> {
-        if self.strikes(|faults| &mut faults.fail_commit_after) {
-            return Err(disk_full());
-        }
-        let lose_answer = self.strikes(|faults| &mut faults.lose_commit_answer_after);
+        let refused = self.strikes(|faults| &mut faults.fail_commit_after);
+        let lose_answer = !refused && self.strikes(|faults| &mut faults.lose_commit_answer_after);
         let mut streams = self.lock();
         let stream = streams.entry(lease.stream.clone()).or_default();
+        stream.commits_asked += 1;
+        stream.check_usable("commit")?;
+        // As in Bronze: what has failed is not used again before it is opened anew.
+        stream.usable = false;
+        if refused {
+            return Err(disk_full());
+        }
         if stream.fence != lease.fence {
             return Err(fenced(lease, stream.fence));
         }
@@ -198,12 +225,14 @@ impl Emit for MemorySink {
         if lose_answer {
             return Err(Error::transient("commit", "the answer was lost"));
         }
+        stream.usable = true;
         Ok(receipt)
     }
 
     async fn close(&self, _cx: &Context, stream: &StreamId) -> Result<()> {
         let mut streams = self.lock();
         let stream = streams.entry(stream.clone()).or_default();
+        stream.usable = false;
         stream.pending.clear();
         stream.pending_letters.clear();
         Ok(())

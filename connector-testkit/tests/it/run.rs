@@ -250,6 +250,19 @@ async fn d_19_a_partition_that_fails_does_not_bury_its_records_twice() {
 }
 
 #[tokio::test]
+async fn case_26_after_a_refused_batch_the_engine_asks_for_no_commit() {
+    let mut world = World::with(Behaviour::of(50));
+    world.options.commit_bytes = 1;
+    world.sink.set_faults(Faults { fail_emit_after: Some(1), ..Faults::default() });
+    assert_eq!(world.run().await.status, RunStatus::Incomplete);
+    assert_eq!(world.sink.commits_asked("s"), 1, "of the page before");
+    world.assert_complete("p", 10);
+    assert_eq!(world.state().await.partitions["p"].sequence, 10);
+    world.run().await;
+    world.assert_complete("p", 50);
+}
+
+#[tokio::test]
 async fn an_acknowledgement_is_repeated_after_a_clean_end_too() {
     let world = World::with(Behaviour::of(20));
     world.run().await;

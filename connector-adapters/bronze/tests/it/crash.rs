@@ -178,6 +178,29 @@ async fn d_22_what_a_crash_left_torn_is_cut_off_and_never_published() {
 }
 
 #[tokio::test]
+async fn case_40_a_file_torn_inside_a_character_stops_nobody() {
+    let line = r#"{"tenant":"acme","partition":"p","sequence":4,"record":{"name":"é🦌"#.as_bytes();
+    // From the first byte of the `é` to the last but one of the deer.
+    for cut in line.len() - 6..line.len() {
+        for name in ["_pending/0000000002-1-7.jsonl.tmp", "_commits/.2.json.tmp-1"] {
+            let disk = MemoryDisk::default();
+            let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+            let first = bronze(&shared, Format::Jsonl);
+            first.open(&context(), opening(1)).await.unwrap();
+            write(&first, 1, &[batch("p", 1, 3)]).await.unwrap();
+            let torn = format!("{STREAM}/{name}");
+            disk.put(&torn, &line[..cut]).unwrap();
+            let second = bronze(&shared, Format::Jsonl);
+            second.open(&context(), takeover(2)).await.unwrap();
+            write(&second, 2, &[batch("p", 4, 5)]).await.unwrap();
+            write(&second, 2, &[batch("p", 6, 7)]).await.unwrap();
+            assert_eq!(numbered(&second), expected(&[("p", 7)]), "{name} cut after {cut} bytes");
+            assert!(!disk.files().contains(&torn), "{name} is still there");
+        }
+    }
+}
+
+#[tokio::test]
 async fn d_01_a_commit_that_was_answered_survives_the_power_going() {
     for format in FORMATS {
         let disk = MemoryDisk::default();

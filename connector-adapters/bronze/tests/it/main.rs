@@ -9,6 +9,7 @@
 
 mod crash;
 mod disk_faults;
+mod failed;
 mod fencing;
 mod fold;
 mod names;

@@ -197,6 +197,24 @@ async fn a_file_that_cannot_be_read_is_named_and_the_others_are_shown() {
 }
 
 #[tokio::test]
+async fn case_40_a_file_that_ends_inside_a_character_shows_its_whole_lines_and_says_where_it_ends() {
+    let (disk, bronze) = on_disk(Format::Jsonl);
+    bronze.open(&context(), opening(1)).await.unwrap();
+    write(&bronze, 1, &[batch("p", 1, 2)]).await.unwrap();
+    let text = "{\"a\":\"é🦌\"}\n{\"b\":\"é🦌".as_bytes();
+    for lacks in 1..6 {
+        disk.take_away(format!("{STREAM}/2026-01-30"));
+        disk.put(format!("{STREAM}/2026-01-30/0000000000-0-0.jsonl"), &text[..text.len() - lacks]).unwrap();
+        let lines: Vec<_> = bronze.records(&"acme".into(), &"crm".into(), None, None).unwrap().collect();
+        let shown: Vec<&String> = lines.iter().filter_map(|line| line.as_ref().ok()).collect();
+        assert_eq!(shown.len(), 3, "{lines:?}");
+        assert_eq!(shown[0], "{\"a\":\"é🦌\"}");
+        let note = lines.iter().find_map(|line| line.as_ref().err()).unwrap().to_string();
+        assert!(note.contains("line 2") && note.contains("0-0.jsonl"), "{note}");
+    }
+}
+
+#[tokio::test]
 async fn a_huge_record_passes() {
     for format in FORMATS {
         let (_, bronze) = on_disk(format);
