@@ -21,6 +21,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Begins a connector: a crate that compiles, runs, and passes the conformance suite, to be changed.
+    New(NewArgs),
     /// Lists the connectors that this binary knows.
     List,
     /// Shows a connector's manifest and the JSON Schema of its configuration.
@@ -122,6 +124,24 @@ pub(crate) enum StateCommand {
         #[arg(long = "stream", value_name = "NAME")]
         streams: Vec<String>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// The crate, such as `connector-acme`; what follows `connector-` is the vendor's name in connection files.
+    pub(crate) name: String,
+    /// How the vendor is talked to. Known: `rest`.
+    #[arg(long, default_value = "rest")]
+    pub(crate) method: String,
+    /// The folder to write, `./NAME` by default. It must not hold anything.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) path: Option<PathBuf>,
+    /// Takes the SDK from this checkout, with the versions of everything that it is tested with.
+    #[arg(long, value_name = "DIR", conflicts_with = "sdk_git")]
+    pub(crate) sdk: Option<PathBuf>,
+    /// Takes the SDK from this repository.
+    #[arg(long, value_name = "URL")]
+    pub(crate) sdk_git: Option<String>,
 }
 
 /// Which connection.

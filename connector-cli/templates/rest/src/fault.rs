@@ -1,0 +1,34 @@
+//! What the vendor's answers mean. A class decides what happens next: Transient and RateLimited are tried again,
+//! Auth renews the token once, the others end the call.
+
+use connector_sdk::{
+    Class, Error,
+    http::{Faults, Request, Response, StatusFaults},
+};
+use http::StatusCode;
+use serde::Deserialize;
+
+#[derive(Debug)]
+pub(crate) struct DeskFaults;
+
+/// The body of a refusal.
+#[derive(Deserialize)]
+struct Problem {
+    title: String,
+}
+
+impl Faults for DeskFaults {
+    fn fault(&self, request: &Request, response: &Response) -> Option<Error> {
+        // What a status means by itself is known; say here only what this vendor does otherwise.
+        let error = StatusFaults.fault(request, response)?;
+        let error = match response.status {
+            StatusCode::UNPROCESSABLE_ENTITY => error.with_class(Class::Config),
+            _ => error,
+        };
+        // Only what is never a secret and never personal.
+        match serde_json::from_slice(&response.body) {
+            Ok(Problem { title }) => Some(error.with_context("title", title)),
+            Err(_) => Some(error),
+        }
+    }
+}
