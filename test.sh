@@ -59,6 +59,10 @@ fi
 unset CONNECTOR_KEEP_OUTPUT
 cargo test -p connector-host --features keyring --locked --lib keyring -- --show-output 2>&1 | tee "$out/kept/keyring.log"
 
+step "the author's path"
+# The README's section, command by command, in a crate of its own. One build of the workspace's crates more.
+cargo test --workspace --locked --test it -- --ignored --exact author::every_command_of_the_readme_works_from_an_empty_folder
+
 step "doc tests"
 cargo test --workspace --locked --doc -- --show-output 2>&1 | tee "$out/kept/doc.log"
 

@@ -9,3 +9,4 @@ pub mod memory;
 mod random;
 pub mod salesforce;
 pub mod scripted;
+pub mod vendor;

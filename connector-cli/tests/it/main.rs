@@ -6,11 +6,13 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod author;
 mod crash;
 mod desk;
 mod full;
 mod known;
 mod login;
 mod mistakes;
+mod new;
 mod run;
 mod secrets;

@@ -14,3 +14,5 @@ mod run;
 mod salesforce_org;
 mod sweep;
 mod tidy;
+mod vendor;
+mod wiremock;
