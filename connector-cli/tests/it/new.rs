@@ -1,6 +1,6 @@
 //! `connector new`, from outside.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 use serde_json::json;
 
@@ -51,4 +51,19 @@ async fn what_cannot_be_written_is_refused_with_what_to_do_and_nothing_is_writte
     assert_eq!(again["error"]["class"], "Config");
     assert!(again["error"]["message"].as_str().unwrap().contains("`acme` is not empty"), "{again:#}");
     new(folder.path(), &["acme", "--sdk", ROOT, "--sdk-git", "https://host.example"]).await.exits(2);
+}
+
+#[tokio::test]
+async fn the_crate_is_formatted_whatever_its_name() {
+    for name in ["z".to_owned(), format!("connector-{}", "a".repeat(54))] {
+        let folder = tempfile::tempdir().unwrap();
+        new(folder.path(), &[&name]).await.exits(0);
+        let check = Command::new("rustfmt")
+            .args(["--check", "--edition", "2024", "src/lib.rs", "tests/conformance.rs"])
+            .args(["examples/connector.rs", "examples/vendor.rs"])
+            .current_dir(folder.path().join(&name))
+            .output()
+            .unwrap();
+        assert!(check.status.success(), "{name}: {}", String::from_utf8_lossy(&check.stdout));
+    }
 }
