@@ -1,4 +1,4 @@
-//! A fake of your own vendor: an axum [`Router`](axum::Router) on loopback, with a fault script and a count of requests.
+//! A fake of your own vendor: an axum [`Router`] on loopback, with a fault script and a count of requests.
 //!
 //! [`FakeDesk`](crate::desk::FakeDesk) and [`FakeOrg`](crate::salesforce::FakeOrg) are vendors to begin with. The
 //! connector of another vendor is proved against a fake of that one: its data in memory, drawn from the seed of the
