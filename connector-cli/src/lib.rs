@@ -24,7 +24,7 @@ mod render;
 mod scaffold;
 mod stop;
 
-use std::{process::ExitCode, sync::LazyLock};
+use std::{ffi::OsString, process::ExitCode, sync::LazyLock};
 
 use clap::Parser;
 use connector_host::Connectors;
@@ -41,7 +41,15 @@ static BACKGROUND: LazyLock<Background> = LazyLock::new(Background::default);
 /// Does what the command line asks for, with the connectors that are registered. A program calls it once, from its
 /// `main`, and it is all of the program: it reads the arguments, logs, and answers the exit status.
 pub fn main(register: impl FnOnce(&mut Connectors) -> Result<&mut Connectors>) -> ExitCode {
-    let cli = match Cli::try_parse() {
+    run(std::env::args_os(), register)
+}
+
+/// As [`main`], with a command line from elsewhere; its first word is the program's name, as ever.
+pub fn run<A: Into<OsString> + Clone>(
+    args: impl IntoIterator<Item = A>,
+    register: impl FnOnce(&mut Connectors) -> Result<&mut Connectors>,
+) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return output::usage(&error).into(),
     };

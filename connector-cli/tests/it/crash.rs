@@ -10,9 +10,6 @@ use std::{
 use connector_testkit::salesforce::FakeOrg;
 use serde_json::Value;
 
-/// Kills in one sweep.
-const KILLS: usize = 24;
-
 /// A template for one connection to the org; small commits, so that there is much to be interrupted.
 fn template(folder: &Path, org: &FakeOrg, format: &str) -> PathBuf {
     let path = folder.join("crm.yaml");
@@ -49,7 +46,7 @@ fn start(template: &Path) -> Child {
 /// Waits for `done`, or for the process to end. Real time passes here because a real process runs; the
 /// deadline only ends a test that hangs.
 #[expect(clippy::disallowed_methods, reason = "a real process runs in real time")]
-async fn until(child: &mut Child, done: impl Fn() -> bool) -> bool {
+pub(crate) async fn until(child: &mut Child, done: impl Fn() -> bool) -> bool {
     for _ in 0..60_000 {
         if done() {
             return true;
@@ -73,7 +70,7 @@ async fn finish(template: &Path) -> Value {
 }
 
 /// Every envelope of a stream in Bronze, from the JSON lines below its folder.
-fn envelopes(bronze: &Path, stream: &str) -> Vec<Value> {
+pub(crate) fn envelopes(bronze: &Path, stream: &str) -> Vec<Value> {
     let mut found = Vec::new();
     for day in std::fs::read_dir(bronze.join("acme/crm").join(stream)).unwrap() {
         let day = day.unwrap();
@@ -133,8 +130,8 @@ fn assert_equals_truth(bronze: &Path, stream: &str, org: &FakeOrg) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d_02_killed_at_random_points_each_record_stands_once() {
+/// Kills so often, and compares in the end.
+async fn sweep(kills: usize, seed: u64) {
     let folder = tempfile::tempdir().unwrap();
     let org = FakeOrg::builder()
         .seed(11)
@@ -145,9 +142,9 @@ async fn d_02_killed_at_random_points_each_record_stands_once() {
         .await
         .unwrap();
     let template = template(folder.path(), &org, "jsonl");
-    let mut random = 0x2545_F491_4F6C_DD1Du64;
-    let mut kills = 0;
-    while kills < KILLS {
+    let mut random = seed;
+    let mut done = 0;
+    while done < kills {
         // Somebody works in the org meanwhile.
         org.touch("Contact", 50).unwrap();
         random ^= random << 13;
@@ -163,7 +160,7 @@ async fn d_02_killed_at_random_points_each_record_stands_once() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        kills += usize::from(alive);
+        done += usize::from(alive);
         if !alive {
             // It had read everything: give it more to do.
             org.touch("Contact", 5_000).unwrap();
@@ -176,4 +173,17 @@ async fn d_02_killed_at_random_points_each_record_stands_once() {
     }
     let again = finish(&template).await;
     assert_eq!(again["totals"]["records"], 0, "nothing has changed since: {again}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d_02_killed_at_random_points_each_record_stands_once() {
+    sweep(20, 0x2545_F491_4F6C_DD1D).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes"]
+async fn d_02_the_same_five_hundred_times() {
+    for seed in 1..=20 {
+        sweep(25, seed * 0x9E37_79B9_7F4A_7C15).await;
+    }
 }

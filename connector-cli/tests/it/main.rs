@@ -14,5 +14,6 @@ mod known;
 mod login;
 mod mistakes;
 mod new;
+mod queue;
 mod run;
 mod secrets;
