@@ -9,11 +9,13 @@
 //! |---|---|
 //! | `POST /oauth/token` | an access token, good until [`FakeDesk::expire_tokens`] |
 //! | `GET /v1/me` | who the token belongs to |
-//! | `GET /v1/tickets?limit=N[&changed_from=TIME&after=ID][&deleted=true]` | `{"tickets": [..], "next": "/v1/..", "count": N}` |
+//! | `GET /v1/tickets?limit=N[&changed_from=TIME&after=ID][&deleted=true][&queue=N]` | `{"tickets": [..], "next": "/v1/..", "count": N}` |
+//! | `POST /v1/tickets/forget` with `queue`, `changed_at`, `id` | what stands in this queue up to there is served no more |
+//! | `GET /v1/agents` | `{"agents": [..], "next": null}` |
 //! | `POST /v1/tickets` | the ticket that was made; the same again for the same `Idempotency-Key` |
 //!
 //! Tickets come in the order of `(changed_at, id)`. The rows from `changed_from` on come, without those of that
-//! very time whose id is not above `after`. `next` is null at the end.
+//! very time whose id is not above `after`; with a queue (0, 1 or 2) only its own. `next` is null at the end.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
@@ -31,10 +33,11 @@ use std::{
     fmt, io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
+use connector_sdk::Timestamp;
 use tokio::task::JoinHandle;
 
 use crate::fault::{Connection, Faults, Listener, Open};
@@ -56,6 +59,8 @@ struct Desk {
     pages: AtomicU64,
     requests: AtomicU64,
     sign_ins: AtomicU64,
+    in_flight: AtomicU64,
+    thin: AtomicBool,
 }
 
 impl Desk {
@@ -68,7 +73,7 @@ impl FakeDesk {
     /// The id of its only client.
     pub const CLIENT_ID: &str = "desk-client";
     /// The secret of its only client.
-    pub const CLIENT_SECRET: &str = "canary-5e9b-desk-secret";
+    pub const CLIENT_SECRET: &str = "canary-7f3a9c-desk-secret";
 
     /// A desk with so many tickets, drawn from the seed.
     ///
@@ -83,6 +88,8 @@ impl FakeDesk {
             pages: AtomicU64::new(0),
             requests: AtomicU64::new(0),
             sign_ins: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            thin: AtomicBool::new(false),
         });
         let open = listener.open_connections();
         let app = server::router(Arc::clone(&desk)).into_make_service_with_connect_info::<Connection>();
@@ -126,6 +133,26 @@ impl FakeDesk {
         self.desk.data().delete(count);
     }
 
+    /// Gives each ticket a field that it did not have, `priority`, without a change of its time.
+    pub fn add_priority(&self) {
+        self.desk.data().add_priority();
+    }
+
+    /// What changes from now on changes at this time and later.
+    pub fn set_clock(&self, at: Timestamp) {
+        self.desk.data().set_clock(at);
+    }
+
+    /// From now on pages are empty, half full and full in turn, the first one empty. `next` says where it goes on.
+    pub fn serve_thin_pages(&self) {
+        self.desk.thin.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on so many pages (at least 1), after the first, lead in a circle for ever.
+    pub fn lead_in_a_circle(&self, pages: usize) {
+        self.desk.data().circle(pages);
+    }
+
     /// Ends all sessions.
     pub fn expire_tokens(&self) {
         self.desk.data().expire_tokens();
@@ -147,6 +174,18 @@ impl FakeDesk {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.desk.requests.load(Ordering::SeqCst)
+    }
+
+    /// Requests that are being answered at this moment.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        self.desk.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Tickets that were made by a request; one that was sent twice with one key counts once.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.desk.data().writes()
     }
 
     /// Requests for a token so far.

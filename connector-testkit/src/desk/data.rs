@@ -10,6 +10,8 @@ use crate::random::Random;
 
 /// 2027-01-15T08:00:00Z: the time of the first ticket.
 const BEGINNING: i64 = 1_800_000_000_000;
+/// Tickets wait in so many queues.
+pub(super) const QUEUES: u64 = 3;
 
 /// A ticket as the desk serves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,6 +33,16 @@ pub struct Ticket {
     pub changed_at: Timestamp,
     /// It is no more.
     pub deleted: bool,
+    /// How urgent it is; from when the desk has such a field, see [`add_priority`](super::FakeDesk::add_priority).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u64>,
+}
+
+impl Ticket {
+    /// The queue it waits in, of [`QUEUES`].
+    pub(super) fn queue(&self) -> u64 {
+        self.id % QUEUES
+    }
 }
 
 pub(super) struct Data {
@@ -41,6 +53,12 @@ pub(super) struct Data {
     live_tokens: BTreeSet<String>,
     tokens: Vec<String>,
     written: BTreeMap<String, Value>,
+    writes: u64,
+    has_priority: bool,
+    /// In each queue, up to where tickets are served no more.
+    forgotten: BTreeMap<u64, (Timestamp, u64)>,
+    /// How many pages lead in a circle, and the links of these pages.
+    circle: Option<(usize, Vec<String>)>,
 }
 
 impl Data {
@@ -52,6 +70,10 @@ impl Data {
             live_tokens: BTreeSet::new(),
             tokens: Vec::new(),
             written: BTreeMap::new(),
+            writes: 0,
+            has_priority: false,
+            forgotten: BTreeMap::new(),
+            circle: None,
         };
         data.open(tickets);
         data
@@ -87,6 +109,7 @@ impl Data {
             revision: 1,
             changed_at: Timestamp::from_millis(self.now),
             deleted: false,
+            priority: self.has_priority.then_some(id % 5),
         };
         self.tickets.insert(id, ticket.clone());
         ticket
@@ -120,8 +143,46 @@ impl Data {
         }
     }
 
+    /// From now on each ticket has a priority; none counts as changed.
+    pub(super) fn add_priority(&mut self) {
+        self.has_priority = true;
+        for ticket in self.tickets.values_mut() {
+            ticket.priority = Some(ticket.id % 5);
+        }
+    }
+
+    pub(super) fn set_clock(&mut self, at: Timestamp) {
+        self.now = at.as_millis();
+    }
+
+    /// Serves no more what stands in the queue up to this place. Whoever says less than before changes nothing.
+    pub(super) fn forget(&mut self, queue: u64, place: (Timestamp, u64)) {
+        let known = self.forgotten.entry(queue).or_insert(place);
+        *known = place.max(*known);
+    }
+
+    pub(super) fn is_forgotten(&self, ticket: &Ticket) -> bool {
+        let place = (ticket.changed_at, ticket.id);
+        self.forgotten.get(&ticket.queue()).is_some_and(|forgotten| place <= *forgotten)
+    }
+
+    pub(super) fn circle(&mut self, pages: usize) {
+        self.circle = Some((pages.max(1), Vec::new()));
+    }
+
+    /// Where the page with this link leads, which would lead to `next`.
+    pub(super) fn leads_to(&mut self, link: &str, next: String) -> String {
+        let Some((pages, links)) = &mut self.circle else { return next };
+        if links.len() < *pages {
+            links.push(next.clone());
+            return next;
+        }
+        let place = links.iter().position(|known| known == link).map_or(0, |place| (place + 1) % *pages);
+        links[place].clone()
+    }
+
     pub(super) fn new_token(&mut self) -> String {
-        let token = format!("canary-5e9b-desk-token-{:016x}", self.random.next());
+        let token = format!("canary-7f3a9c-desk-token-{:016x}", self.random.next());
         self.live_tokens.insert(token.clone());
         self.tokens.push(token.clone());
         token
@@ -143,12 +204,17 @@ impl Data {
         self.tokens.clone()
     }
 
+    pub(super) fn writes(&self) -> u64 {
+        self.writes
+    }
+
     /// Makes a ticket, or answers what was made with this key.
     pub(super) fn write(&mut self, key: Option<&str>, subject: String) -> Value {
         if let Some(made) = key.and_then(|key| self.written.get(key)) {
             return made.clone();
         }
         self.now += 1000;
+        self.writes += 1;
         let made = serde_json::to_value(self.open_one(Some(subject))).unwrap_or_default();
         if let Some(key) = key {
             self.written.insert(key.to_owned(), made.clone());

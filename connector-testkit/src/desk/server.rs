@@ -31,6 +31,7 @@ async fn answer(
 ) -> Response {
     let (head, body) = request.into_parts();
     let query = head.uri.query().unwrap_or_default();
+    let _served = InFlight::begin(&desk);
     desk.requests.fetch_add(1, Ordering::SeqCst);
     let is_page = head.method == Method::GET && head.uri.path() == "/v1/tickets";
     desk.pages.fetch_add(u64::from(is_page), Ordering::SeqCst);
@@ -50,6 +51,22 @@ async fn answer(
     fault.upon_transport(response, &connection).await
 }
 
+/// A request that is being answered; a client that leaves ends it.
+struct InFlight(Arc<Desk>);
+
+impl InFlight {
+    fn begin(desk: &Arc<Desk>) -> Self {
+        desk.in_flight.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(desk))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 async fn route(desk: &Desk, head: &Parts, body: Body) -> Response {
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
@@ -63,6 +80,8 @@ async fn route(desk: &Desk, head: &Parts, body: Body) -> Response {
     match (&head.method, head.uri.path()) {
         (&Method::GET, "/v1/me") => reply(StatusCode::OK, &json!({"id": "agent-7", "desk": "acme"})),
         (&Method::GET, "/v1/tickets") => page(desk, head.uri.query().unwrap_or_default()),
+        (&Method::GET, "/v1/agents") => reply(StatusCode::OK, &agents()),
+        (&Method::POST, "/v1/tickets/forget") => forget(desk, &body),
         (&Method::POST, "/v1/tickets") => write(desk, &head.headers, &body),
         _ => problem(StatusCode::NOT_FOUND, "there is nothing here"),
     }
@@ -91,33 +110,69 @@ fn page(desk: &Desk, query: &str) -> Response {
             .find(|(name, _)| name == wanted)
             .map(|(_, value)| value.into_owned())
     };
+    let number = |wanted: &str| parameter(wanted).and_then(|value| value.parse::<u64>().ok());
     let limit = parameter("limit").and_then(|limit| limit.parse().ok()).unwrap_or(100).clamp(1, MAX_LIMIT);
     let from = match parameter("changed_from").map(|time| time.parse::<Timestamp>()).transpose() {
-        Ok(from) => from.unwrap_or(Timestamp::from_millis(0)),
+        Ok(from) => from,
         Err(_) => return problem(StatusCode::BAD_REQUEST, "`changed_from` is no time"),
     };
-    let after = parameter("after").and_then(|id| id.parse().ok()).unwrap_or(0);
+    let (after, queue, turn) = (number("after").unwrap_or(0), number("queue"), number("turn").unwrap_or(0));
     let with_deleted = parameter("deleted").as_deref() == Some("true");
-    let all = desk.data().in_order();
-    let mut rows: Vec<_> = all
+    let start = (from.unwrap_or(Timestamp::from_millis(0)), after);
+    let mut data = desk.data();
+    let mut rows: Vec<_> = data
+        .in_order()
         .into_iter()
         .filter(|ticket| with_deleted || !ticket.deleted)
-        .filter(|ticket| ticket.changed_at > from || (ticket.changed_at == from && ticket.id > after))
+        .filter(|ticket| queue.is_none_or(|queue| ticket.queue() == queue) && !data.is_forgotten(ticket))
+        .filter(|ticket| (ticket.changed_at, ticket.id) > start)
         .collect();
     let count = rows.len();
-    let is_last = count <= limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| !is_last).map(|last| {
+    // By the turn, so that a page that is asked for again is the same.
+    rows.truncate(match turn % 3 {
+        _ if !desk.thin.load(Ordering::SeqCst) => limit,
+        0 => 0,
+        1 => limit / 2,
+        _ => limit,
+    });
+    let next = (count > rows.len()).then(|| {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("limit", &limit.to_string());
-        query.append_pair("changed_from", &last.changed_at.to_string());
-        query.append_pair("after", &last.id.to_string());
+        let last = rows.last().map(|last| (last.changed_at, last.id));
+        if let Some((time, id)) = last.or(from.map(|from| (from, after))) {
+            query.append_pair("changed_from", &time.to_string()).append_pair("after", &id.to_string());
+        }
         if with_deleted {
             query.append_pair("deleted", "true");
         }
+        if let Some(queue) = queue {
+            query.append_pair("queue", &queue.to_string());
+        }
+        if desk.thin.load(Ordering::SeqCst) {
+            query.append_pair("turn", &(turn + 1).to_string());
+        }
         format!("/v1/tickets?{}", query.finish())
     });
+    let next = next.map(|next| data.leads_to(&format!("/v1/tickets?{query}"), next));
     reply(StatusCode::OK, &json!({"tickets": rows, "next": next, "count": count}))
+}
+
+fn agents() -> Value {
+    let agents: Vec<_> = (1..=5).map(|id| json!({"id": id, "name": format!("agent-{id}")})).collect();
+    json!({"agents": agents, "next": null})
+}
+
+/// What was told to be durable elsewhere is served no more.
+fn forget(desk: &Desk, body: &[u8]) -> Response {
+    let place = serde_json::from_slice::<Value>(body).ok().and_then(|place| {
+        let time = place.get("changed_at")?.as_str()?.parse::<Timestamp>().ok()?;
+        Some((place.get("queue")?.as_u64()?, (time, place.get("id")?.as_u64()?)))
+    });
+    let Some((queue, place)) = place else {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "`queue`, `changed_at` or `id` is missing");
+    };
+    desk.data().forget(queue, place);
+    reply(StatusCode::OK, &json!({}))
 }
 
 fn write(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> Response {
