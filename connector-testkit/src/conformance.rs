@@ -14,13 +14,18 @@
 //!
 //! A [`Fixture`] is the connector with a fake vendor of its own. The checks run it under the real run engine, over a
 //! registry and a Bronze in memory, on a clock that is twenty times as fast as the wall's, and no check is right
-//! because it was fast.
+//! because it was fast. Some rules want more of the vendor than each has; their hooks in the fixture have defaults.
+//!
+//! With `CONNECTOR_SNAPSHOT=update` the rule of compatibility (C-44) first writes what there is, for the next release to
+//! be held to.
 
 mod bench;
 mod checks;
 mod failure;
 mod fixture;
+mod heard;
 mod rule;
+mod snapshot;
 
 use std::{fmt::Write as _, future::Future, time::Duration};
 
@@ -28,7 +33,7 @@ use futures_util::future::BoxFuture;
 
 pub use bench::Bench;
 pub use failure::{Failure, Verdict};
-pub use fixture::{Fixture, Row, World};
+pub use fixture::{Doing, Fixture, Other, Row, World};
 pub use rule::{RULES, Rule};
 
 /// Begins a fixture in a world; what [`conformance!`](crate::conformance!) makes of a function's name.
@@ -40,6 +45,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The variable that repeats a failure.
 const SEED: &str = "CONNECTOR_CONFORMANCE_SEED";
 
+/// The variable that, set to `update`, writes the snapshot that a release is held to.
+const SNAPSHOT: &str = "CONNECTOR_SNAPSHOT";
+
 /// Tests the rule of that name, and fails the test where it does not hold.
 ///
 /// # Panics
@@ -47,14 +55,21 @@ const SEED: &str = "CONNECTOR_CONFORMANCE_SEED";
 #[allow(clippy::panic, reason = "how a test fails")]
 #[allow(
     clippy::disallowed_methods,
-    reason = "a seed is given from outside, and a test is the edge of a program"
+    reason = "seed and snapshot are given from outside, and a test is the edge of a program"
 )]
 pub fn test(name: &str, begin: Begin) {
     let seed = std::env::var(SEED).ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let Some(rule) = RULES.iter().find(|rule| rule.name == name) else {
         panic!("there is no rule `{name}`: the macro and the table differ");
     };
-    let Err(failure) = run(verdict(rule, begin, seed)) else { return };
+    let updates = std::env::var(SNAPSHOT).is_ok_and(|wish| wish == "update");
+    let outcome = run(async {
+        if updates && rule.number() == "C-44" {
+            checks::compatible::write_snapshot(begin, seed).await?;
+        }
+        verdict(rule, begin, seed).await
+    });
+    let Err(failure) = outcome else { return };
     let mut text = String::new();
     let _ = writeln!(text, "{} {}", rule.number(), rule.sentence());
     let _ = writeln!(text, "  expected: {}", failure.expected);

@@ -14,8 +14,8 @@ use connector_host::{
     run::{self, Job, Quiet, RunOptions, StreamChoice},
 };
 use connector_sdk::{
-    Class, Clock, Connector, Context, Error, Message, Network, Operation, Partition, ReadRequest, State,
-    StreamSelection, StreamSpec, StreamState, SyncMode, resilience::Resilience,
+    Batch, Class, Clock, Connector, Context, Error, Message, Network, Operation, Partition, ReadRequest,
+    State, StreamSelection, StreamSpec, StreamState, SyncMode, resilience::Resilience,
 };
 use futures_util::StreamExt;
 use serde_json::{Map, Value, value::RawValue};
@@ -50,7 +50,14 @@ impl Bench {
     /// # Errors
     /// [`Failure`] when the connector does not connect.
     pub async fn begin(begin: Begin, world: World) -> Result<Self, Failure> {
-        let fixture = begin(world).await;
+        Self::over(begin(world).await)
+    }
+
+    /// Connects to a world that has begun.
+    ///
+    /// # Errors
+    /// [`Failure`] when the connector does not connect.
+    pub fn over(fixture: Box<dyn Fixture>) -> Result<Self, Failure> {
         let clock = FastClock::shared();
         let cx = context(&clock);
         let connector = connect(&*fixture, &fixture.config(), &cx)
@@ -90,15 +97,20 @@ impl Bench {
 
     /// Runs the connection once.
     pub async fn run(&self) -> RunReport {
+        self.run_streams(&[self.fixture.stream()]).await
+    }
+
+    /// Runs these streams of the connection once.
+    pub async fn run_streams(&self, names: &[&str]) -> RunReport {
         let choice =
-            StreamChoice { name: self.fixture.stream().into(), mode: self.mode, ..StreamChoice::default() };
+            |name: &&str| StreamChoice { name: (*name).into(), mode: self.mode, ..StreamChoice::default() };
         run::run(Job {
             cx: self.cx.clone(),
             connector: Arc::clone(&self.connector),
             manifest: self.fixture.factory().manifest().clone(),
             registry: Arc::clone(&self.registry),
             sink: Arc::new(self.sink.clone()),
-            streams: Some(vec![choice]),
+            streams: Some(names.iter().map(choice).collect()),
             options: self.options.clone(),
             progress: Arc::new(Quiet),
         })
@@ -215,22 +227,31 @@ impl Bench {
         Ok(())
     }
 
-    /// Reads the whole stream without a host: for each partition what it said, in order. Plans again while the plan
-    /// says so, with states as a host keeps them.
+    /// Reads the stream without a host, as its first plan says: for each partition what it said, in order.
     ///
     /// # Errors
     /// [`Failure`] when it cannot be planned.
     pub async fn read(&self) -> Result<Vec<(Partition, Vec<Result<Message, Error>>)>, Failure> {
+        let mut said = Vec::new();
+        for request in self.opening().await? {
+            said.push((request.partition.clone(), self.connector.read(request).collect().await));
+        }
+        Ok(said)
+    }
+
+    /// The plan of a first read: what asks for each of its partitions from the start.
+    ///
+    /// # Errors
+    /// [`Failure`] when it cannot be planned.
+    pub async fn opening(&self) -> Result<Vec<ReadRequest>, Failure> {
         let selection = self.selection().await?;
         let plan = self.connector.partitions(&self.cx, &selection, &StreamState::default()).await;
         let plan = plan.map_err(|error| Failure::new("a plan", error.to_string()))?;
-        let mut said = Vec::new();
-        for partition in plan.partitions {
-            let request = ReadRequest::new(self.cx.clone(), selection.clone(), partition.clone())
-                .with_stream_state(plan.state.clone());
-            said.push((partition, self.connector.read(request).collect().await));
-        }
-        Ok(said)
+        let request = |partition| {
+            ReadRequest::new(self.cx.clone(), selection.clone(), partition)
+                .with_stream_state(plan.state.clone())
+        };
+        Ok(plan.partitions.into_iter().map(request).collect())
     }
 
     /// The stream as it is read by default, or in the bench's mode.
@@ -244,6 +265,11 @@ impl Bench {
             None => selection,
         })
     }
+}
+
+/// The keys of a batch as texts, in order.
+pub(super) fn keys_of(batch: &Batch) -> impl Iterator<Item = String> {
+    batch.iter().map(|record| String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned())
 }
 
 /// The states among messages.

@@ -1,9 +1,9 @@
 //! What an author gives: a connector, and a fake vendor for it.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use connector_sdk::Factory;
+use connector_sdk::{Factory, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::fault::{Faults, Matcher};
@@ -18,19 +18,28 @@ pub struct World {
     pub rows: usize,
     /// Rows in a page, as the connector is to be configured.
     pub page: usize,
+    /// Pages are short and empty in between and lead on all the same, where the vendor may serve such pages.
+    pub thin_pages: bool,
 }
 
 impl World {
     /// A world of this seed, with 53 rows in pages of ten.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, rows: 53, page: 10 }
+        Self { seed, rows: 53, page: 10, thin_pages: false }
     }
 
     /// With so many rows.
     #[must_use]
     pub fn rows(mut self, rows: usize) -> Self {
         self.rows = rows;
+        self
+    }
+
+    /// With short and empty pages in between.
+    #[must_use]
+    pub fn in_thin_pages(mut self) -> Self {
+        self.thin_pages = true;
         self
     }
 
@@ -52,7 +61,30 @@ pub struct Row {
     pub fields: Map<String, Value>,
 }
 
+/// A second stream of the connector, for what one stream must not do to another.
+#[derive(Debug, Clone)]
+pub struct Other {
+    /// Its name.
+    pub stream: String,
+    /// Its requests for pages, and none of the first stream's.
+    pub pages: Matcher,
+}
+
+/// An action that can be done over and over, each time once more.
+#[derive(Debug, Clone)]
+pub struct Doing {
+    /// Its name.
+    pub action: String,
+    /// An input that it takes.
+    pub input: Value,
+    /// The requests that do it.
+    pub requests: Matcher,
+}
+
 /// A connector with a fake vendor of its own: all that the suite has to know of it.
+///
+/// What has a default is a hook that only some rules want. Without it they test what they can without it; what that
+/// is stands in `docs/spec/connector.md`.
 #[async_trait]
 pub trait Fixture: Send + Sync {
     /// The connector.
@@ -102,5 +134,60 @@ pub trait Fixture: Send + Sync {
     /// How often somebody signed in.
     fn sign_ins(&self) -> u64 {
         0
+    }
+
+    /// The vendor's pages lead in a circle of so many pages, one to three, from the next read on; false where pages
+    /// have no links.
+    fn lead_in_a_circle(&self, pages: usize) -> bool {
+        let _ = pages;
+        false
+    }
+
+    /// The vendor gives its rows one more field, and answers the name; none where it cannot. Rows that are added from
+    /// now on have it, and [`rows`](Self::rows) shows it.
+    async fn add_field(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether the rows of a world are enough for several partitions, where the manifest claims them.
+    fn is_partitioned(&self) -> bool {
+        true
+    }
+
+    /// Whether a new field is in the next pages by itself; false where each request names the fields it wants.
+    fn fields_come_unasked(&self) -> bool {
+        false
+    }
+
+    /// A second stream.
+    fn other(&self) -> Option<Other> {
+        None
+    }
+
+    /// The vendor's clock shows this now, and goes on from there; false where it has none that can be set.
+    fn set_clock(&self, now: Timestamp) -> bool {
+        let _ = now;
+        false
+    }
+
+    /// An action; needed where the manifest claims actions.
+    fn doing(&self) -> Option<Doing> {
+        None
+    }
+
+    /// How often it was done.
+    fn done(&self) -> u64 {
+        0
+    }
+
+    /// Requests that the vendor is answering at this moment; none where it does not count them.
+    fn in_flight(&self) -> Option<u64> {
+        None
+    }
+
+    /// The folder in which the configuration's schema and the catalog of the last release lie; none where nothing
+    /// was released. `CONNECTOR_SNAPSHOT=update` writes it.
+    fn snapshot(&self) -> Option<PathBuf> {
+        None
     }
 }

@@ -1,9 +1,11 @@
 //! That what changes at the vendor arrives, and little else.
 
+use std::time::Duration;
+
 use connector_sdk::{Operation, manifest::Capability};
 
 use super::super::{
-    Begin, Bench, Verdict, World,
+    Begin, Bench, Failure, Verdict, World,
     failure::{ensure, equal},
 };
 
@@ -77,4 +79,27 @@ pub(crate) async fn c_28_deletes_arrive_where_they_are_claimed_and_nowhere_else(
     bench.succeed().await?;
     let again = bench.bronze().iter().filter(|record| record.operation == Operation::Delete).count();
     equal(&again, &4, "deletes after another read")
+}
+
+/// Five minutes ahead of ours, and five behind: what changes meanwhile has times that we would not give it.
+pub(crate) async fn c_43_a_vendors_clock_that_is_wrong_loses_nothing(begin: Begin, seed: u64) -> Verdict {
+    for ahead in [true, false] {
+        let mut bench = Bench::begin(begin, World::new(seed)).await?;
+        bench.succeed().await?;
+        let (now, skew) = (bench.cx.clock().now(), Duration::from_secs(300));
+        if !bench.fixture.set_clock(if ahead { now + skew } else { now - skew }) {
+            return Ok(());
+        }
+        for _ in 0..2 {
+            bench.fixture.insert(4).await;
+            bench.fixture.update(4).await;
+            bench.restart()?;
+            bench.succeed().await?;
+        }
+        let by = if ahead { "ahead" } else { "behind" };
+        bench.complete_and_no_more().map_err(|failure| {
+            Failure::new(failure.expected, format!("{} (the vendor's clock is 300 s {by})", failure.came))
+        })?;
+    }
+    Ok(())
 }

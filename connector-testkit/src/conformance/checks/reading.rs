@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use connector_sdk::{Message, ReadRequest, State, StreamState};
+use connector_sdk::{Message, ReadRequest, State, manifest::Capability};
 use futures_util::{StreamExt, future::join_all};
 use serde_json::Value;
 
 use super::super::{
     Begin, Bench, Failure, Verdict, World,
-    bench::{parse, states},
+    bench::{keys_of, parse, states},
     failure::{ensure, equal},
 };
 
@@ -86,12 +86,7 @@ pub(crate) async fn c_18_reading_does_nothing_before_it_is_polled_and_nothing_af
     seed: u64,
 ) -> Verdict {
     let bench = Bench::begin(begin, World::new(seed)).await?;
-    let selection = bench.selection().await?;
-    let plan = bench.connector.partitions(&bench.cx, &selection, &StreamState::default()).await;
-    let plan = plan.map_err(|error| Failure::new("a plan", error.to_string()))?;
-    let Some(partition) = plan.partitions.first() else { return Ok(()) };
-    let request =
-        ReadRequest::new(bench.cx.clone(), selection, partition.clone()).with_stream_state(plan.state);
+    let Some(request) = bench.opening().await?.into_iter().next() else { return Ok(()) };
     let before = bench.fixture.requests();
     let mut read = bench.connector.read(request);
     quiet().await;
@@ -122,7 +117,7 @@ pub(crate) async fn c_18_reading_does_nothing_before_it_is_polled_and_nothing_af
 /// Long enough for a request that is under way to be seen on loopback; a lazy one is missed, never a good
 /// connector blamed.
 #[allow(clippy::disallowed_methods, reason = "what must not happen is waited for by the wall's clock")]
-async fn quiet() {
+pub(super) async fn quiet() {
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
 }
 
@@ -131,20 +126,20 @@ pub(crate) async fn c_19_partitions_read_at_once_give_what_they_give_one_after_t
     seed: u64,
 ) -> Verdict {
     let bench = Bench::begin(begin, World::new(seed)).await?;
-    let selection = bench.selection().await?;
-    let plan = bench.connector.partitions(&bench.cx, &selection, &StreamState::default()).await;
-    let plan = plan.map_err(|error| Failure::new("a plan", error.to_string()))?;
-    let names: BTreeSet<_> = plan.partitions.iter().map(|partition| partition.id.clone()).collect();
-    equal(&names.len(), &plan.partitions.len(), "partitions, each once")?;
-    let read = |index: usize| {
-        let request = ReadRequest::new(bench.cx.clone(), selection.clone(), plan.partitions[index].clone())
-            .with_stream_state(plan.state.clone());
-        bench.connector.read(request).collect::<Vec<_>>()
-    };
-    let at_once = join_all((0..plan.partitions.len()).map(read)).await;
-    for (index, together) in at_once.iter().enumerate() {
-        let alone = read(index).await;
-        let name = &plan.partitions[index].id;
+    let requests = bench.opening().await?;
+    let names: BTreeSet<_> = requests.iter().map(|request| request.partition.id.clone()).collect();
+    equal(&names.len(), &requests.len(), "partitions, each once")?;
+    if bench.claims(Capability::Partitions) {
+        let several = names.len() > 1 || !bench.fixture.is_partitioned();
+        ensure(several, "several partitions, as the manifest says", || "one".to_owned())?;
+    } else {
+        ensure(names.len() < 2, "one partition, as the manifest says", || names.len().to_string())?;
+    }
+    let read = |request: &ReadRequest| bench.connector.read(request.clone()).collect::<Vec<_>>();
+    let at_once = join_all(requests.iter().map(read)).await;
+    for (request, together) in requests.iter().zip(&at_once) {
+        let alone = read(request).await;
+        let name = &request.partition.id;
         equal(
             &keys(together)?,
             &keys(&alone)?,
@@ -162,11 +157,7 @@ fn keys(messages: &[connector_sdk::Result<Message>]) -> Result<Vec<String>, Fail
     let mut keys = Vec::new();
     for message in messages {
         match message {
-            Ok(Message::Batch(batch)) => keys.extend(
-                batch
-                    .iter()
-                    .map(|record| String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned()),
-            ),
+            Ok(Message::Batch(batch)) => keys.extend(keys_of(batch)),
             Ok(_) => {}
             Err(error) => return Err(Failure::new("a read without an error", error.to_string())),
         }

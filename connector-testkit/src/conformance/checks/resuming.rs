@@ -1,27 +1,23 @@
 //! That a read which was interrupted goes on where it was, and nowhere else.
 
 use connector_host::report::RunStatus;
-use connector_sdk::{Class, Message, ReadRequest, State, StreamState};
+use connector_sdk::{Class, Message, ReadRequest, State, SyncMode, manifest::Capability};
 use futures_util::StreamExt;
 
 use super::super::{
     Begin, Bench, Failure, Verdict, World,
-    bench::said,
+    bench::{keys_of, said},
     failure::{ensure, equal},
 };
 use crate::{fault::Fault, memory::Faults as SinkFaults};
 
 /// The keys that a read sends from a state on, as far as they are covered.
-async fn rest(bench: &Bench, request: ReadRequest) -> Result<Vec<(Vec<String>, State)>, Failure> {
+pub(super) async fn rest(bench: &Bench, request: ReadRequest) -> Result<Vec<(Vec<String>, State)>, Failure> {
     let mut read = bench.connector.read(request);
     let (mut pages, mut keys) = (Vec::new(), Vec::new());
     while let Some(message) = read.next().await {
         match message.map_err(|error| Failure::new("a read without an error", error.to_string()))? {
-            Message::Batch(batch) => keys.extend(
-                batch
-                    .iter()
-                    .map(|record| String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned()),
-            ),
+            Message::Batch(batch) => keys.extend(keys_of(&batch)),
             Message::State(state) => pages.push((std::mem::take(&mut keys), state)),
             _ => {}
         }
@@ -45,29 +41,56 @@ pub(crate) async fn c_23_a_state_survives_being_written_down(begin: Begin, seed:
 /// Reads each partition through, and again from each of its states on: what comes has to be what came after it.
 async fn resumes(begin: Begin, seed: u64, carry: impl Fn(&State) -> Result<State, Failure>) -> Verdict {
     let mut bench = Bench::begin(begin, World::new(seed)).await?;
-    let selection = bench.selection().await?;
-    let plan = bench.connector.partitions(&bench.cx, &selection, &StreamState::default()).await;
-    let plan = plan.map_err(|error| Failure::new("a plan", error.to_string()))?;
-    for partition in &plan.partitions {
-        let stream_state = plan.state.as_ref().map(&carry).transpose()?;
-        let request = ReadRequest::new(bench.cx.clone(), selection.clone(), partition.clone())
-            .with_stream_state(stream_state);
-        let whole = rest(&bench, request.clone()).await?;
-        for (index, (_, state)) in whole.iter().enumerate() {
-            // What comes after the end is another plan's affair.
-            if state.is_complete() {
-                continue;
-            }
-            // A reader keeps nothing: another process goes on.
-            bench.restart()?;
-            let again = rest(&bench, request.clone().with_state(Some(carry(state)?))).await?;
-            let expected: Vec<&String> = whole[index + 1..].iter().flat_map(|(keys, _)| keys).collect();
-            let came: Vec<&String> = again.iter().flat_map(|(keys, _)| keys).collect();
-            let what = format!("after state {} of {} of `{}`: keys", index + 1, whole.len(), partition.id);
-            equal(&came, &expected, &what)?;
-        }
+    for request in bench.opening().await? {
+        resumes_in(&mut bench, request, &carry).await?;
     }
     Ok(())
+}
+
+/// The same for one partition. Answers how many states it has before its last one.
+async fn resumes_in(
+    bench: &mut Bench,
+    request: ReadRequest,
+    carry: impl Fn(&State) -> Result<State, Failure>,
+) -> Result<usize, Failure> {
+    let stream_state = request.stream_state.as_ref().map(&carry).transpose()?;
+    let request = request.with_stream_state(stream_state);
+    let whole = rest(bench, request.clone()).await?;
+    for (index, (_, state)) in whole.iter().enumerate() {
+        // What comes after the end is another plan's affair.
+        if state.is_complete() {
+            continue;
+        }
+        // A reader keeps nothing: another process goes on.
+        bench.restart()?;
+        let again = rest(bench, request.clone().with_state(Some(carry(state)?))).await?;
+        let expected: Vec<&String> = whole[index + 1..].iter().flat_map(|(keys, _)| keys).collect();
+        let came: Vec<&String> = again.iter().flat_map(|(keys, _)| keys).collect();
+        let what =
+            format!("after state {} of {} of `{}`: keys", index + 1, whole.len(), request.partition.id);
+        equal(&came, &expected, &what)?;
+    }
+    Ok(whole.iter().filter(|(_, state)| !state.is_complete()).count())
+}
+
+/// Claimed: a full read has states in the middle, each of which resumes with exactly the rest. Not claimed: it has
+/// none, because whoever sends one is resumed from it.
+pub(crate) async fn c_34_a_full_read_is_resumed_where_it_is_claimed_and_has_no_state_in_the_middle_elsewhere(
+    begin: Begin,
+    seed: u64,
+) -> Verdict {
+    let mut bench = Bench::begin(begin, World::new(seed)).await?;
+    if !bench.spec().await?.modes.contains(&SyncMode::Full) {
+        return Ok(());
+    }
+    bench.mode = Some(SyncMode::Full);
+    let mut between = 0;
+    for request in bench.opening().await? {
+        between += resumes_in(&mut bench, request, |state| Ok(state.clone())).await?;
+    }
+    let claimed = bench.claims(Capability::ResumableFull);
+    let expected = format!("states in the middle of a full read: {claimed}, as the manifest says");
+    ensure(claimed == (between > 0), expected, || between.to_string())
 }
 
 pub(crate) async fn c_22_a_crash_before_or_after_any_commit_loses_nothing_and_repeats_nothing(
@@ -76,7 +99,7 @@ pub(crate) async fn c_22_a_crash_before_or_after_any_commit_loses_nothing_and_re
 ) -> Verdict {
     for published in [false, true] {
         for commits in 0.. {
-            let mut bench = Bench::begin(begin, World::new(seed)).await?;
+            let mut bench = Bench::begin(begin, World::new(seed).rows(33)).await?;
             let strike = Some(commits);
             bench.sink.set_faults(if published {
                 SinkFaults { lose_commit_answer_after: strike, ..SinkFaults::default() }
@@ -111,15 +134,10 @@ pub(crate) async fn c_24_a_state_of_a_newer_version_is_refused_and_nothing_is_re
     seed: u64,
 ) -> Verdict {
     let bench = Bench::begin(begin, World::new(seed)).await?;
-    let selection = bench.selection().await?;
-    let plan = bench.connector.partitions(&bench.cx, &selection, &StreamState::default()).await;
-    let plan = plan.map_err(|error| Failure::new("a plan", error.to_string()))?;
-    let Some(partition) = plan.partitions.first() else { return Ok(()) };
+    let Some(request) = bench.opening().await?.into_iter().next() else { return Ok(()) };
     let newer = State::encode(u32::MAX, &serde_json::json!({"of": "the future"}))
         .map_err(|error| Failure::new("a state", error.to_string()))?;
-    let request = ReadRequest::new(bench.cx.clone(), selection, partition.clone())
-        .with_stream_state(plan.state)
-        .with_state(Some(newer));
+    let request = request.with_state(Some(newer));
     let before = bench.fixture.requests();
     let first = bench.connector.read(request).next().await;
     match first {

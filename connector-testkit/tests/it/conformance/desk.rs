@@ -1,67 +1,32 @@
 //! A connector for the fake desk as an author would write it, and with one flaw each that a check has to find.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+mod flaw;
+mod made;
+mod reading;
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
-use async_stream::try_stream;
 use async_trait::async_trait;
 use connector_sdk::{
-    Authenticate, Catalog, Class, Connector, Context, Discover, Error, Factory, Identity, Manifest, Message,
-    Partition, Plan, Read, ReadRequest, Result, Secret, State, StreamId, StreamSelection, StreamSpec,
-    StreamState, SyncMode,
+    Authenticate, Catalog, Class, Connector, Context, Discover, Error, Identity, Result, Secret, StreamId,
+    StreamSelection, StreamSpec,
     auth::{ClientCredentials, TokenEndpoint},
-    contract::{CostEstimate, Health, HealthStatus, TypedFactory},
+    contract::{ActionOutcome, ActionRequest, ActionSpec, CostEstimate, Health, HealthStatus},
     http::{HttpClient, Request},
-    manifest::{AuthMethod, Capability},
-    record::BatchBuilder,
 };
-use futures_util::stream::BoxStream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
-/// What is wrong with a double. Each is named for what it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flaw {
-    HasNoTitle,
-    RefusesItsOwnSchema,
-    IgnoresUnknownKeys,
-    DefaultsARequiredKey,
-    DoesNotMarkItsSecret,
-    AsksWhileConnecting,
-    NamesAKeyThatTheSchemaLacks,
-    IgnoresTheNamesItIsAskedFor,
-    ClaimsIncrementalAndIsNot,
-    TakesUnknownActionsForDone,
-    DoesNotAskWhoItIs,
-    TakesARefusalForTransient,
-    IsAlwaysHealthy,
-    LosesTheLastRow,
-    SendsARowTwice,
-    LeavesTheKeyOutOfTheKey,
-    MiscountsItsStates,
-    ForgetsToComplete,
-    AsksBeforeItIsPolled,
-    GoesOnAfterItIsDropped,
-    FailsOnNothing,
-    ResumesOneRowLate,
-    ResumesFromTheStart,
-    KeepsItsPlaceInMemory,
-    TakesANewerStateForNone,
-    TakesAFailureForTheEnd,
-    ReadsEverythingEachTime,
-    TakesOnlyWhatIsLater,
-    DoesNotSeeDeletes,
-    DeletesWhatIsAlive,
-    NeverRetries,
-    TakesWhatIsNoPageForTheEnd,
-    TellsItsSecretInErrors,
-    PutsItsTokenIntoTheState,
-    InventsACost,
-}
+pub(super) use flaw::{Flaw, Kind};
+pub(super) use made::factory;
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -86,12 +51,20 @@ fn hundred() -> u32 {
     100
 }
 
+#[derive(Clone)]
 struct Desk {
     http: HttpClient,
     page_size: u32,
+    kind: Kind,
     flaw: Option<Flaw>,
     secret: Secret,
     place: Arc<AtomicU64>,
+    /// Reads that have begun and not ended.
+    reading: Arc<AtomicU64>,
+    /// A stream has failed.
+    broken: Arc<AtomicBool>,
+    /// Queue, time and ticket of what it told the desk to forget.
+    told: Arc<Mutex<BTreeSet<(u64, String, u64)>>>,
 }
 
 /// Where a read stands: the last ticket that was sent.
@@ -101,84 +74,37 @@ struct Cursor {
     after: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    seen: Vec<u64>,
 }
 
-/// The one that is handed to the suite: the typed factory, with what a flaw changes of it.
-struct Made {
-    manifest: Manifest,
-    schema: Option<schemars::Schema>,
-    lenient: bool,
-    inner: Arc<dyn Factory>,
-}
+/// The fields that a ticket has had from the beginning.
+const FIELDS: [&str; 8] =
+    ["id", "subject", "status", "external_id", "requester", "revision", "changed_at", "deleted"];
 
-impl Factory for Made {
-    fn manifest(&self) -> &Manifest {
-        &self.manifest
-    }
-
-    fn config_schema(&self) -> schemars::Schema {
-        self.schema.clone().unwrap_or_else(|| self.inner.config_schema())
-    }
-
-    fn connect(&self, config: &serde_json::value::RawValue, cx: &Context) -> Result<Arc<dyn Connector>> {
-        if !self.lenient {
-            return self.inner.connect(config, cx);
+/// What the catalog says of tickets, with these fields more.
+fn tickets(more: &[&str]) -> StreamSpec {
+    let mut schema = json!({
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer"},
+            "subject": {"type": "string"},
+            "status": {"enum": ["open", "pending", "closed"]},
+            "external_id": {"type": "integer"},
+            "requester": {"type": ["string", "null"]},
+            "revision": {"type": "integer"},
+            "changed_at": {"type": "string"},
+            "deleted": {"type": "boolean"}
         }
-        let mut config: Value = serde_json::from_str(config.get()).unwrap();
-        let known = |map: &mut serde_json::Map<String, Value>, keys: &[&str]| {
-            map.retain(|key, _| keys.contains(&key.as_str()))
-        };
-        known(config.as_object_mut().unwrap(), &["base_url", "auth", "page_size"]);
-        if let Some(Value::Object(auth)) = config.get_mut("auth") {
-            known(auth, &["client_id", "client_secret"]);
-        }
-        self.inner.connect(&serde_json::value::RawValue::from_string(config.to_string()).unwrap(), cx)
-    }
-}
-
-pub(super) fn factory(flaw: Option<Flaw>) -> Arc<dyn Factory> {
-    let mut claims = vec![Capability::Incremental, Capability::Deletes, Capability::CostEstimate];
-    match flaw {
-        Some(Flaw::DeletesWhatIsAlive) => claims.retain(|claim| *claim != Capability::Deletes),
-        Some(Flaw::InventsACost) => claims.retain(|claim| *claim != Capability::CostEstimate),
-        _ => {}
-    }
-    let title = if flaw == Some(Flaw::HasNoTitle) { "" } else { "Help desk" };
-    let manifest = Manifest::new("desk", "rest", "0.1.0")
-        .with_title(title)
-        .with_description("Tickets of a help desk.")
-        .with_capabilities(claims)
-        .with_auth([AuthMethod::new("client_credentials", &[])]);
-    let typed = TypedFactory::new(manifest.clone(), move |config: Config, cx: &Context| {
-        Desk::connect(config, cx, flaw)
     });
-    let inner: Arc<dyn Factory> = Arc::new(typed);
-    let mut schema = inner.config_schema().to_value();
-    let schema = match flaw {
-        Some(Flaw::RefusesItsOwnSchema) => {
-            schema["properties"]["base_url"] = json!({"type": "integer"});
-            Some(schema)
-        }
-        Some(Flaw::DoesNotMarkItsSecret) => {
-            let plain = schema.to_string().replace("\"writeOnly\":true", "\"writeOnly\":false");
-            Some(serde_json::from_str(&plain.replace("\"format\":\"password\",", "")).unwrap())
-        }
-        Some(Flaw::DefaultsARequiredKey) => {
-            schema["required"].as_array_mut().unwrap().push(json!("page_size"));
-            Some(schema)
-        }
-        _ => None,
-    };
-    Arc::new(Made {
-        manifest,
-        schema: schema.map(|schema| schemars::Schema::try_from(schema).unwrap()),
-        lenient: flaw == Some(Flaw::IgnoresUnknownKeys),
-        inner,
-    })
+    for name in more {
+        schema["properties"][name] = json!({"type": "integer"});
+    }
+    StreamSpec::new("tickets", schema).with_primary_key(["id"]).with_cursor("changed_at")
 }
 
 impl Desk {
-    fn connect(config: Config, cx: &Context, flaw: Option<Flaw>) -> Result<Self> {
+    fn connect(config: Config, cx: &Context, kind: Kind, flaw: Option<Flaw>) -> Result<Self> {
         let url: Url =
             config.base_url.parse().map_err(|_| Error::config("connect", "`base_url` is no URL"))?;
         if flaw == Some(Flaw::AsksWhileConnecting) {
@@ -203,66 +129,36 @@ impl Desk {
             _ => cx.clone(),
         };
         let http = HttpClient::builder(&cx).base_url(url).tokens(Arc::new(tokens)).build()?;
-        Ok(Self { http, page_size: config.page_size, flaw, secret, place: Arc::default() })
+        Ok(Self {
+            http,
+            page_size: config.page_size,
+            kind,
+            flaw,
+            secret,
+            place: Arc::default(),
+            reading: Arc::default(),
+            broken: Arc::default(),
+            told: Arc::default(),
+        })
     }
 
     fn has(&self, flaw: Flaw) -> bool {
         self.flaw == Some(flaw)
     }
 
-    fn path(&self, cursor: &Cursor) -> String {
+    fn path(&self, cursor: &Cursor, queue: Option<u64>) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("limit", &self.page_size.to_string());
         if let Some(from) = &cursor.changed_from {
             query.append_pair("changed_from", from).append_pair("after", &cursor.after.to_string());
         }
-        if !self.has(Flaw::DoesNotSeeDeletes) {
+        if let Some(queue) = queue {
+            query.append_pair("queue", &queue.to_string());
+        }
+        if self.kind == Kind::Plain && !self.has(Flaw::DoesNotSeeDeletes) {
             query.append_pair("deleted", "true");
         }
         format!("/v1/tickets?{}", query.finish())
-    }
-
-    /// The rows of a page.
-    fn rows(&self, body: &[u8]) -> Result<Vec<Value>> {
-        let page: Value = match serde_json::from_slice(body) {
-            Ok(page) => page,
-            Err(_) if self.has(Flaw::TakesWhatIsNoPageForTheEnd) => return Ok(Vec::new()),
-            Err(error) => {
-                return Err(Error::transient("list tickets", "the page is no JSON").with_source(error));
-            }
-        };
-        match page.get("tickets") {
-            Some(Value::Array(rows)) => Ok(rows.clone()),
-            _ if self.has(Flaw::TakesWhatIsNoPageForTheEnd) => Ok(Vec::new()),
-            _ => Err(Error::new(Class::Schema, "list tickets", "the page has no `tickets`")),
-        }
-    }
-
-    fn batch(&self, rows: &[Value], first_read: bool) -> (BatchBuilder, u64) {
-        let mut batch = BatchBuilder::new("tickets".into());
-        let mut sent = 0;
-        for row in rows {
-            let id = &row["id"];
-            let key = match self.flaw {
-                Some(Flaw::LeavesTheKeyOutOfTheKey) => json!({"id": null}),
-                _ => json!({"id": id}),
-            };
-            let (key, cursor) = (key.to_string(), row["changed_at"].to_string());
-            if row["deleted"] == json!(true) {
-                if !first_read || self.has(Flaw::DeletesWhatIsAlive) {
-                    batch.delete(key.as_bytes(), Some(cursor.as_bytes()));
-                    sent += 1;
-                }
-                continue;
-            }
-            batch.upsert(key.as_bytes(), row.to_string().as_bytes(), Some(cursor.as_bytes()));
-            sent += 1;
-            if self.has(Flaw::SendsARowTwice) && *id == json!(7) {
-                batch.upsert(key.as_bytes(), row.to_string().as_bytes(), Some(cursor.as_bytes()));
-                sent += 1;
-            }
-        }
-        (batch, sent)
     }
 }
 
@@ -288,129 +184,25 @@ impl Authenticate for Desk {
 #[async_trait]
 impl Discover for Desk {
     async fn discover(&self, _cx: &Context, names: Option<&[StreamId]>) -> Result<Catalog> {
-        let schema = json!({
-            "type": "object",
-            "properties": {
-                "id": {"type": "integer"},
-                "subject": {"type": "string"},
-                "status": {"enum": ["open", "pending", "closed"]},
-                "external_id": {"type": "integer"},
-                "requester": {"type": ["string", "null"]},
-                "revision": {"type": "integer"},
-                "changed_at": {"type": "string"},
-                "deleted": {"type": "boolean"}
-            }
-        });
-        let key = if self.has(Flaw::NamesAKeyThatTheSchemaLacks) { "number" } else { "id" };
-        let mut spec = StreamSpec::new("tickets", schema).with_primary_key([key]);
-        if !self.has(Flaw::ClaimsIncrementalAndIsNot) {
-            spec = spec.with_cursor("changed_at");
+        let mut spec = tickets(&[]);
+        if self.has(Flaw::LeavesAFieldOutOfItsCatalog)
+            && let Some(fields) = spec.json_schema["properties"].as_object_mut()
+        {
+            fields.remove("external_id");
         }
-        let name: StreamId = "tickets".into();
-        let wanted =
-            self.has(Flaw::IgnoresTheNamesItIsAskedFor) || names.is_none_or(|names| names.contains(&name));
-        let mut streams = if wanted { vec![spec] } else { Vec::new() };
-        if self.has(Flaw::IgnoresTheNamesItIsAskedFor) {
-            streams.push(StreamSpec::new("agents", json!({"type": "object"})));
+        if self.has(Flaw::NamesAKeyThatTheSchemaLacks) {
+            spec.primary_key = vec!["number".to_owned()];
+        }
+        if self.has(Flaw::ClaimsIncrementalAndIsNot) {
+            spec = StreamSpec::new("tickets", spec.json_schema).with_primary_key(["id"]);
+        }
+        let agents =
+            json!({"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}});
+        let mut streams = vec![spec, StreamSpec::new("agents", agents).with_primary_key(["id"])];
+        if !self.has(Flaw::IgnoresTheNamesItIsAskedFor) {
+            streams.retain(|stream| names.is_none_or(|names| names.contains(&stream.name)));
         }
         Ok(Catalog::new(streams))
-    }
-}
-
-#[async_trait]
-impl Read for Desk {
-    async fn partitions(&self, _cx: &Context, stream: &StreamSelection, state: &StreamState) -> Result<Plan> {
-        let done = state.partitions.values().any(|part| part.state.as_ref().is_some_and(State::is_complete));
-        if stream.mode == SyncMode::Full && done && !self.has(Flaw::ClaimsIncrementalAndIsNot) {
-            return Ok(Plan::nothing());
-        }
-        Ok(Plan::read([Partition::new("all")]))
-    }
-
-    fn read(&self, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
-        let desk = Self {
-            http: self.http.clone(),
-            page_size: self.page_size,
-            flaw: self.flaw,
-            secret: self.secret.clone(),
-            place: Arc::clone(&self.place),
-        };
-        if self.has(Flaw::AsksBeforeItIsPolled) && request.state.is_none() {
-            let (http, cx) = (self.http.clone(), request.cx.clone());
-            tokio::spawn(async move { http.send(&cx, Request::get("who am I", "/v1/me")).await });
-        }
-        Box::pin(try_stream! {
-            let started = match &request.state {
-                Some(state) if desk.has(Flaw::TakesANewerStateForNone) => state.decode(1).unwrap_or_default(),
-                Some(state) => state.decode::<Cursor>(1)?,
-                None => Cursor::default(),
-            };
-            let first_read = request.state.is_none();
-            let read_before = request.state.as_ref().is_some_and(State::is_complete);
-            let mut cursor = match desk.flaw {
-                Some(Flaw::ResumesFromTheStart) => Cursor::default(),
-                Some(Flaw::ReadsEverythingEachTime) if read_before => Cursor::default(),
-                Some(Flaw::KeepsItsPlaceInMemory) => Cursor { after: desk.place.load(Ordering::SeqCst), ..started },
-                Some(Flaw::ResumesOneRowLate) if !first_read => Cursor { after: started.after + 1, ..started },
-                _ => started,
-            };
-            loop {
-                let asked = desk.http.send(&request.cx, Request::get("list tickets", desk.path(&cursor))).await;
-                let asked = match asked {
-                    Err(error) if desk.has(Flaw::TellsItsSecretInErrors) => {
-                        Err(error.with_context("secret", desk.secret.expose()))
-                    }
-                    asked => asked,
-                };
-                let answer = match asked {
-                    Err(_) if desk.has(Flaw::TakesAFailureForTheEnd) => {
-                        yield Message::State(State::encode(1, &cursor)?.completing());
-                        return;
-                    }
-                    answer => answer?,
-                };
-                if desk.has(Flaw::GoesOnAfterItIsDropped) {
-                    let (http, cx) = (desk.http.clone(), request.cx.clone());
-                    tokio::spawn(async move {
-                        for _ in 0..400 {
-                            let _ = http.send(&cx, Request::get("who am I", "/v1/me")).await;
-                            #[allow(clippy::disallowed_methods)]
-                            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-                        }
-                    });
-                }
-                let mut rows = desk.rows(&answer.body)?;
-                let is_last = rows.len() < desk.page_size as usize;
-                if desk.has(Flaw::FailsOnNothing) && rows.is_empty() && first_read {
-                    Err(Error::permanent("list tickets", "there is nothing"))?;
-                }
-                if let Some(last) = rows.last() {
-                    cursor.changed_from = last["changed_at"].as_str().map(str::to_owned);
-                    cursor.after = last["id"].as_u64().unwrap_or_default();
-                    if desk.has(Flaw::TakesOnlyWhatIsLater) && read_before && !is_last {
-                        cursor.after = u64::MAX;
-                    }
-                    desk.place.store(cursor.after, Ordering::SeqCst);
-                }
-                if desk.has(Flaw::PutsItsTokenIntoTheState) {
-                    cursor.token = Some(desk.secret.expose().clone());
-                }
-                if desk.has(Flaw::LosesTheLastRow) && is_last {
-                    rows.pop();
-                }
-                let (batch, sent) = desk.batch(&rows, first_read);
-                if sent > 0 {
-                    yield Message::Batch(batch.build());
-                }
-                let counted = if desk.has(Flaw::MiscountsItsStates) { sent.saturating_sub(1) } else { sent };
-                let state = State::encode(1, &cursor)?.covering(counted);
-                if is_last {
-                    yield Message::State(if desk.has(Flaw::ForgetsToComplete) { state } else { state.completing() });
-                    return;
-                }
-                yield Message::State(state);
-            }
-        })
     }
 }
 
@@ -427,19 +219,57 @@ impl Connector for Desk {
     }
 
     async fn estimate_cost(&self, cx: &Context, _stream: &StreamSelection) -> Result<CostEstimate> {
+        if self.kind == Kind::Rich {
+            return Ok(CostEstimate::default());
+        }
         let answer = self.http.send(cx, Request::get("count tickets", "/v1/tickets?limit=1")).await?;
         let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         Ok(CostEstimate::new(None, page["count"].as_u64()))
     }
 
-    async fn act(
-        &self,
-        _cx: &Context,
-        request: connector_sdk::contract::ActionRequest,
-    ) -> Result<connector_sdk::contract::ActionOutcome> {
-        if self.has(Flaw::TakesUnknownActionsForDone) {
-            return Ok(connector_sdk::contract::ActionOutcome::succeeded(Value::Null));
-        }
-        Err(Error::config("act", format!("this connector has no action `{}`", request.name)))
+    fn actions(&self) -> Vec<ActionSpec> {
+        let open = || {
+            ActionSpec::new(
+                "open",
+                schemars::schema_for!(Opening),
+                schemars::json_schema!({"type": "object"}),
+            )
+        };
+        if self.kind == Kind::Rich { vec![open()] } else { Vec::new() }
     }
+
+    async fn act(&self, cx: &Context, request: ActionRequest) -> Result<ActionOutcome> {
+        if self.has(Flaw::TakesUnknownActionsForDone) {
+            return Ok(ActionOutcome::succeeded(Value::Null));
+        }
+        if self.kind == Kind::Plain || request.name != "open" {
+            return Err(Error::config("act", format!("this connector has no action `{}`", request.name)));
+        }
+        let mut post =
+            Request::post("open a ticket", "/v1/tickets", "application/json", request.input.to_string());
+        if let Some(key) = request.idempotency_key.filter(|_| !self.has(Flaw::DropsTheKeyOfAnAction)) {
+            post = post.header("Idempotency-Key", &key).idempotent();
+        }
+        if self.has(Flaw::SendsAnActionAgain) {
+            post = post.idempotent();
+        }
+        let answer = match self.http.send(cx, post).await {
+            Err(error) if self.has(Flaw::TakesALostAnswerForAFailure) => {
+                return Err(error.with_class(Class::Transient));
+            }
+            answer => answer?,
+        };
+        let made = serde_json::from_slice(&answer.body).map_err(|error| {
+            Error::new(Class::Ambiguous, "open a ticket", "the answer is no JSON").with_source(error)
+        })?;
+        Ok(ActionOutcome::succeeded(made))
+    }
+}
+
+/// What a new ticket is about.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "the desk reads it")]
+struct Opening {
+    subject: String,
 }

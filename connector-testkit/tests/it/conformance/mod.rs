@@ -5,15 +5,15 @@ mod doubles;
 mod mapping;
 
 use async_trait::async_trait;
-use connector_sdk::Factory;
+use connector_sdk::{Factory, Timestamp};
 use connector_testkit::{
-    conformance::{Fixture, Row, World},
+    conformance::{Doing, Fixture, Other, Row, World},
     desk::FakeDesk,
     fault::{Faults, Matcher},
 };
-use desk::Flaw;
+use desk::{Flaw, Kind};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// The desk's connector, honest.
 mod honest {
@@ -22,7 +22,18 @@ mod honest {
     connector_testkit::conformance!(start);
 
     async fn start(world: World) -> Desk {
-        Desk::start(world, None).await
+        Desk::start(world, Kind::Plain, None).await
+    }
+}
+
+/// The one that claims what the other does not, and not what that one claims; honest too.
+mod rich {
+    use super::*;
+
+    connector_testkit::conformance!(start);
+
+    async fn start(world: World) -> Desk {
+        Desk::start(world, Kind::Rich, None).await
     }
 }
 
@@ -30,20 +41,24 @@ mod honest {
 struct Desk {
     vendor: FakeDesk,
     page: usize,
+    kind: Kind,
     flaw: Option<Flaw>,
 }
 
 impl Desk {
-    async fn start(world: World, flaw: Option<Flaw>) -> Self {
+    async fn start(world: World, kind: Kind, flaw: Option<Flaw>) -> Self {
         let vendor = FakeDesk::start(world.seed, world.rows).await.unwrap();
-        Self { vendor, page: world.page, flaw }
+        if world.thin_pages {
+            vendor.serve_thin_pages();
+        }
+        Self { vendor, page: world.page, kind, flaw }
     }
 }
 
 #[async_trait]
 impl Fixture for Desk {
     fn factory(&self) -> Arc<dyn Factory> {
-        desk::factory(self.flaw)
+        desk::factory(self.kind, self.flaw)
     }
 
     fn config(&self) -> Value {
@@ -114,5 +129,46 @@ impl Fixture for Desk {
 
     fn sign_ins(&self) -> u64 {
         self.vendor.sign_ins()
+    }
+
+    fn lead_in_a_circle(&self, pages: usize) -> bool {
+        self.vendor.lead_in_a_circle(pages);
+        true
+    }
+
+    async fn add_field(&self) -> Option<String> {
+        self.vendor.add_priority();
+        Some("priority".to_owned())
+    }
+
+    fn fields_come_unasked(&self) -> bool {
+        true
+    }
+
+    fn other(&self) -> Option<Other> {
+        Some(Other { stream: "agents".to_owned(), pages: Matcher::path("/v1/agents") })
+    }
+
+    fn set_clock(&self, now: Timestamp) -> bool {
+        self.vendor.set_clock(now);
+        true
+    }
+
+    fn doing(&self) -> Option<Doing> {
+        let input = json!({"subject": "no paper"});
+        let requests = Matcher::path("/v1/tickets").method("POST");
+        Some(Doing { action: "open".to_owned(), input, requests })
+    }
+
+    fn done(&self) -> u64 {
+        self.vendor.writes()
+    }
+
+    fn in_flight(&self) -> Option<u64> {
+        Some(self.vendor.in_flight())
+    }
+
+    fn snapshot(&self) -> Option<PathBuf> {
+        Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/conformance/desk/snapshot")))
     }
 }
