@@ -1,13 +1,20 @@
 //! The connector against the rules that every connector keeps.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
-use connector_sdk::Factory;
+use connector_sdk::{Factory, Timestamp};
 use connector_testkit::{
-    conformance::{Fixture, Row, World},
-    fault::{Faults, Matcher},
-    salesforce::FakeOrg,
+    conformance::{Fixture, Other, Row, World},
+    fault::{Fault, Faults, Matcher},
+    salesforce::{FakeOrg, FieldType, Wire},
 };
 use serde_json::{Map, Value, json};
 
@@ -15,18 +22,25 @@ use super::host::T0;
 
 connector_testkit::conformance!(start);
 
+/// The field that contacts do not have at first.
+const GRADE: &str = "Grade__c";
+
 struct Org {
     org: FakeOrg,
     page: usize,
+    /// Contacts have a field more, see `add_field`.
+    has_grade: AtomicBool,
 }
 
 async fn start(world: World) -> Org {
     // The vendor has no smaller pages.
     let world = world.in_pages_of(200);
-    let builder = FakeOrg::builder().seed(world.seed).contacts(world.rows).clock(|| T0);
+    let wire = Wire { ragged_pages: world.thin_pages, ..Wire::default() };
+    let builder =
+        FakeOrg::builder().seed(world.seed).contacts(world.rows).accounts(5).wire(wire).clock(|| T0);
     let org = builder.start().await.unwrap();
     org.set_clock(T0);
-    Org { org, page: world.page }
+    Org { org, page: world.page, has_grade: AtomicBool::new(false) }
 }
 
 impl Org {
@@ -76,7 +90,11 @@ impl Fixture for Org {
     async fn insert(&self, count: usize) {
         let org = self.later();
         for index in 0..count {
-            org.insert("Contact", &json!({ "LastName": format!("New {index}") })).unwrap();
+            let mut contact = json!({ "LastName": format!("New {index}") });
+            if self.has_grade.load(Ordering::SeqCst) {
+                contact[GRADE] = json!(format!("grade {index}"));
+            }
+            org.insert("Contact", &contact).unwrap();
         }
     }
 
@@ -119,5 +137,43 @@ impl Fixture for Org {
 
     fn sign_ins(&self) -> u64 {
         self.org.requests().iter().filter(|request| request.path.ends_with("/oauth2/token")).count() as u64
+    }
+
+    /// A window of time has 50,000 rows before there is another: too many for a test.
+    fn is_partitioned(&self) -> bool {
+        false
+    }
+
+    fn lead_in_a_circle(&self, pages: usize) -> bool {
+        let address = |page: usize| format!("/services/data/v66.0/query/01g00000000000{page}AAA-200");
+        let leading_to = |page: usize| {
+            let body =
+                json!({ "totalSize": 900, "done": false, "nextRecordsUrl": address(page), "records": [] });
+            Fault::status(200).with_body(body.to_string())
+        };
+        for page in 0..pages {
+            self.faults().on(address(page).as_str()).always().then(leading_to((page + 1) % pages));
+        }
+        self.faults().on(self.pages()).always().then(leading_to(0));
+        true
+    }
+
+    async fn add_field(&self) -> Option<String> {
+        self.org.add_field("Contact", GRADE, FieldType::Text).unwrap();
+        self.has_grade.store(true, Ordering::SeqCst);
+        Some(GRADE.to_owned())
+    }
+
+    fn other(&self) -> Option<Other> {
+        Some(Other { stream: "Account".to_owned(), pages: Matcher::path("/query").query("FROM Account") })
+    }
+
+    fn set_clock(&self, now: Timestamp) -> bool {
+        self.org.set_clock(now.as_millis());
+        true
+    }
+
+    fn snapshot(&self) -> Option<PathBuf> {
+        Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/conformance")))
     }
 }
