@@ -15,7 +15,7 @@ fn case(line: &str) -> Option<(u32, &str)> {
 }
 
 /// The tests that a text names: in backticks, by their path.
-fn tests(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn tests(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2).filter(|quoted| quoted.contains("::"))
 }
 
@@ -24,6 +24,18 @@ fn function(line: &str) -> Option<&str> {
     let (before, after) = line.split_once("fn ")?;
     let begins = before.split_whitespace().all(|word| matches!(word, "async" | "pub" | "pub(crate)"));
     after.split(['(', '<']).next().filter(|_| begins)
+}
+
+/// The names of all functions of the workspace.
+pub(crate) fn functions() -> BTreeSet<String> {
+    let mut functions = BTreeSet::new();
+    for file in sources() {
+        if file.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&file).unwrap();
+            functions.extend(text.lines().filter_map(function).map(str::to_owned));
+        }
+    }
+    functions
 }
 
 #[test]
@@ -48,13 +60,7 @@ fn every_case_stands_once_and_says_what_catches_it() {
 
 #[test]
 fn every_test_that_a_case_names_exists() {
-    let mut functions = BTreeSet::new();
-    for file in sources() {
-        if file.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&file).unwrap();
-            functions.extend(text.lines().filter_map(function).map(str::to_owned));
-        }
-    }
+    let functions = functions();
     let document = document();
     for test in tests(&document) {
         let name = test.rsplit("::").next().unwrap_or(test);

@@ -12,6 +12,7 @@ mod conformance;
 mod history;
 mod run;
 mod salesforce_org;
+mod spec;
 mod sweep;
 mod tidy;
 mod vendor;
