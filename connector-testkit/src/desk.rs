@@ -31,6 +31,7 @@ mod server;
 
 use std::{
     fmt, io,
+    net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -48,6 +49,7 @@ pub use data::Ticket;
 /// The vendor, served on loopback. Dropping it stops the server and closes its connections.
 pub struct FakeDesk {
     desk: Arc<Desk>,
+    address: SocketAddr,
     open: Arc<Open>,
     task: JoinHandle<()>,
 }
@@ -81,8 +83,9 @@ impl FakeDesk {
     /// What the operating system says of listening on loopback.
     pub async fn start(seed: u64, tickets: usize) -> io::Result<Self> {
         let listener = Listener::bind(0).await?;
+        let address = listener.address()?;
         let desk = Arc::new(Desk {
-            url: format!("http://{}", listener.address()?),
+            url: format!("http://{address}"),
             data: Mutex::new(Data::new(seed, tickets)),
             faults: Faults::default(),
             pages: AtomicU64::new(0),
@@ -97,13 +100,19 @@ impl FakeDesk {
             // Serving ends only with the task: accept errors are retried inside.
             let _ = axum::serve(listener, app).await;
         });
-        Ok(Self { desk, open, task })
+        Ok(Self { desk, address, open, task })
     }
 
     /// Where it is: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.desk.url
+    }
+
+    /// The same as an address, for what stands in front of it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What goes wrong.

@@ -19,6 +19,8 @@ use crate::{
 
 /// URI and headers together, in bytes; the front end answers 414 or 431 to more.
 const LONGEST_REQUEST: usize = 16_384;
+/// The operation whose answers are pages of rows.
+pub(crate) const PAGES: &str = "query";
 /// What is set aside for headers, the token among them.
 const HEADER_ALLOWANCE: usize = 1_024;
 /// A user has ten cursors, and one more drops the oldest (help article 000004410). Two are left to others.
@@ -162,7 +164,7 @@ impl Api {
 }
 
 fn page_request(path: String, page_size: u32) -> Request {
-    Request::get("query", path).header("Sforce-Query-Options", &format!("batchSize={page_size}"))
+    Request::get(PAGES, path).header("Sforce-Query-Options", &format!("batchSize={page_size}"))
 }
 
 fn decode<T: DeserializeOwned>(response: &Response, operation: &'static str) -> Result<T> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_sdk::{
-    Authenticate, Catalog, Class, Connector, Context, Discover, Error, Identity, Message, Plan, Read,
-    ReadRequest, Result, StreamId, StreamSelection, StreamSpec, StreamState, contract::CostEstimate,
+    Authenticate, Catalog, Class, Connector, Context, Delivery, Discover, Error, Identity, Message, Plan,
+    Read, ReadRequest, Result, StreamId, StreamSelection, StreamSpec, StreamState, contract::CostEstimate,
     http::StackHealth,
 };
 use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
@@ -56,9 +56,15 @@ enum Described {
     Unknown(Error),
 }
 
-/// Whether an error tells of this object only.
+/// Whether an error tells of this object only: the vendor has refused it, or it is described in a way that nobody knows. An
+/// answer that nobody may read (too large, a bomb) is none of these: who asked for the stream has to hear of it.
 fn leaves_out(error: &Error) -> bool {
-    fault::then(error) == Then::Skip || matches!(error.class(), Class::Permanent | Class::Schema)
+    let by_vendor = error.delivery() != Delivery::Answered || fault::is_refused(error);
+    match error.class() {
+        Class::Schema => true,
+        Class::Permanent => by_vendor,
+        _ => fault::then(error) == Then::Skip,
+    }
 }
 
 #[async_trait]

@@ -10,12 +10,12 @@ use std::{error::Error as StdError, fmt};
 
 use connector_sdk::{
     Class, Error, Timestamp,
-    http::{Faults, Request, Response, StatusFaults},
+    http::{Faults, Request, Response, StatusCode, StatusFaults},
     secret::redacted,
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
-use crate::quota;
+use crate::{api::PAGES, quota};
 
 /// Reads Salesforce's answers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,11 +25,8 @@ impl Faults for SalesforceFaults {
     fn fault(&self, request: &Request, response: &Response) -> Option<Error> {
         let status = response.status.as_u16();
         if response.status.is_success() {
-            // A page for people where JSON was due: maintenance, or a proxy on the way.
-            return is_html(response).then(|| {
-                Error::transient(request.operation(), "the vendor answered with an HTML page instead of data")
-                    .with_context("status", status)
-            });
+            return no_data(request, response)
+                .map(|what| Error::transient(request.operation(), what).with_context("status", status));
         }
         let said = Said::read(&response.body);
         match rules::find(status, &said) {
@@ -74,6 +71,11 @@ impl StdError for Refusal {}
 /// error of its own before the vendor's.
 pub(crate) fn then(error: &Error) -> Then {
     refusal(error).map_or(Then::Fail, |refusal| refusal.then)
+}
+
+/// Whether the vendor has refused, with whatever code.
+pub(crate) fn is_refused(error: &Error) -> bool {
+    refusal(error).is_some()
 }
 
 /// Whether the vendor has refused with this code.
@@ -147,6 +149,19 @@ fn by_status(request: &Request, response: &Response) -> Option<Error> {
         _ => return StatusFaults.fault(request, response),
     };
     Some(Error::new(class, operation, message))
+}
+
+/// Why an answer of success cannot be one: each attempt may bring a better one. Whether the rows of a page are whole is
+/// seen when it is split, without reading it twice.
+fn no_data(request: &Request, response: &Response) -> Option<&'static str> {
+    if is_html(response) {
+        // Where JSON was due: maintenance, or a proxy on the way.
+        return Some("the vendor answered with an HTML page instead of data");
+    }
+    let is_broken = response.status == StatusCode::OK
+        && request.operation() != PAGES
+        && serde_json::from_slice::<IgnoredAny>(&response.body).is_err();
+    is_broken.then_some("the answer ends in the middle, or is no JSON")
 }
 
 fn is_html(response: &Response) -> bool {

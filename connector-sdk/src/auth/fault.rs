@@ -6,12 +6,12 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
 };
 use memchr::memmem;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::{
-    Class, Error,
+    Class, Delivery, Error,
     http::{Faults, Request, Response},
 };
 
@@ -23,7 +23,7 @@ pub(super) struct TokenFaults;
 struct Refusal {
     error: Option<String>,
     error_description: Option<String>,
-    access_token: Option<serde::de::IgnoredAny>,
+    access_token: Option<IgnoredAny>,
 }
 
 impl Faults for TokenFaults {
@@ -32,7 +32,7 @@ impl Faults for TokenFaults {
             serde_json::from_slice::<Refusal>(&response.body).ok().filter(|body| body.access_token.is_none());
         let code = refusal.as_ref().and_then(|body| body.error.as_deref()).filter(|code| is_code(code));
         if response.status.is_success() && code.is_none() {
-            return None;
+            return lost(request, response);
         }
         let (class, what) = meaning(response.status, code);
         let mut error =
@@ -47,6 +47,17 @@ impl Faults for TokenFaults {
         }
         Some(error.with_context("host", response.url.host_str().unwrap_or_default()))
     }
+}
+
+/// A page for people, or an answer that is cut: the vendor may have done what was asked, and what it said is lost.
+fn lost(request: &Request, response: &Response) -> Option<Error> {
+    serde_json::from_slice::<IgnoredAny>(&response.body).err().map(|_| {
+        let message =
+            "the token endpoint's answer is no JSON: it is down for maintenance, or this is not its URL";
+        Error::transient(request.operation(), message)
+            .with_delivery(Delivery::Unknown)
+            .with_context("host", response.url.host_str().unwrap_or_default())
+    })
 }
 
 fn meaning(status: StatusCode, code: Option<&str>) -> (Class, &'static str) {

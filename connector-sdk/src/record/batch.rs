@@ -269,3 +269,23 @@ fn append(arena: &mut Vec<u8>, bytes: Option<&[u8]>) -> Span {
     arena.extend_from_slice(bytes);
     Span::new(start, arena.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_counts_what_was_taken_in() {
+        let mut builder = BatchBuilder::new("s".into());
+        assert!(builder.is_empty() && (builder.len(), builder.bytes()) == (0, 0));
+        builder.upsert(b"{\"id\":1}", b"{\"id\":1}", None);
+        builder.delete(b"{\"id\":2}", None);
+        assert!(!builder.is_empty() && builder.len() == 2 && builder.bytes() >= 8);
+        let mut batch = builder.build();
+        assert!(batch.len() == 2 && !batch.is_empty());
+        batch.retain(|record| record.operation == Operation::Delete);
+        assert_eq!(batch.len(), 1);
+        batch.retain(|_| false);
+        assert_eq!((batch.is_empty(), batch.len()), (true, 0));
+    }
+}

@@ -139,6 +139,14 @@ mod tests {
     }
 
     #[test]
+    fn it_is_empty_until_something_is_remembered() {
+        let mut seen = Seen::default();
+        assert_eq!((seen.is_empty(), seen.len()), (true, 0));
+        seen.insert(&record(1, b"{}"));
+        assert!(!seen.is_empty() && seen.len() == 1);
+    }
+
+    #[test]
     fn d_08_two_edits_with_one_timestamp_are_two_records() {
         let mut seen = Seen::default();
         seen.insert(&record(1, b"{\"a\":1}"));

@@ -367,7 +367,6 @@ impl Machine {
     fn open(&mut self, now: Duration) {
         let BreakerSettings { open, max_open, .. } = self.settings;
         let doubled = open.saturating_mul(1 << self.failed_probes.min(31)).min(max_open.max(open));
-        self.generation += 1;
         self.opened = self.generation;
         self.phase = Phase::Open { until: now.saturating_add(doubled) };
     }

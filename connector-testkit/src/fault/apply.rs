@@ -2,11 +2,11 @@
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::response::Response;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::body::{Cut, Slow};
-use super::{Connection, Fault};
+use super::{Connection, Fault, gzip, saying};
 
 impl Fault {
     /// Before the vendor sees the request: the answer that replaces the vendor's, where there is one.
@@ -32,6 +32,16 @@ impl Fault {
                 Response::from_parts(head, Body::from(body.slice(..half)))
             }
             Self::EmptyBody => Response::from_parts(whole(response).await.0, Body::empty()),
+            Self::ContentType(kind) => {
+                let mut response = response;
+                if let Ok(kind) = HeaderValue::try_from(kind) {
+                    response.headers_mut().insert(CONTENT_TYPE, kind);
+                }
+                response
+            }
+            Self::GzipMembers { count } => packed(response, |body| gzip::members(body, *count)).await,
+            Self::GzipBomb { bytes } => packed(response, |body| gzip::bomb(body, *bytes)).await,
+            Self::GzipCut { missing } => packed(response, |body| gzip::cut(body, *missing)).await,
             _ => response,
         }
     }
@@ -45,6 +55,15 @@ impl Fault {
                 let (head, body) = whole(response).await;
                 Response::from_parts(head, Body::new(Slow::new(body, bytes, every)))
             }
+            Self::SlowHead { .. } | Self::WrongLength { .. } | Self::BrokenChunk | Self::Twice => {
+                let (mut head, body) = whole(response).await;
+                connection.say(saying::of(self, &head, &body));
+                // What the server writes for this one is swallowed; what hangs on the answer lives on in it.
+                let mut silent = Response::new(Body::empty());
+                std::mem::swap(silent.extensions_mut(), &mut head.extensions);
+                *silent.status_mut() = head.status;
+                silent
+            }
             _ => response,
         }
     }
@@ -56,6 +75,13 @@ async fn whole(response: Response) -> (http::response::Parts, Bytes) {
     head.headers.remove(CONTENT_LENGTH);
     // A fake's own bodies are in memory and cannot fail; nothing is a fair answer if one ever does.
     (head, to_bytes(body, usize::MAX).await.unwrap_or_default())
+}
+
+/// The answer with its body packed so.
+async fn packed(response: Response, pack: impl FnOnce(&[u8]) -> Vec<u8>) -> Response {
+    let (mut head, body) = whole(response).await;
+    head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    Response::from_parts(head, Body::from(pack(&body)))
 }
 
 async fn cut(

@@ -14,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use super::saying::Saying;
+
 /// How a connection goes down. The order matters: a later one overrides an earlier one.
 const OPEN: u8 = 0;
 const CLOSE_WHEN_FLUSHED: u8 = 1;
@@ -31,9 +33,15 @@ pub struct Connection {
 struct Shared {
     ending: AtomicU8,
     waker: AtomicWaker,
+    saying: Mutex<Option<Saying>>,
 }
 
 impl Connection {
+    /// Sends this in the place of what the server writes next, up to its next flush.
+    pub(super) fn say(&self, saying: Saying) {
+        *self.shared.saying.lock().unwrap_or_else(PoisonError::into_inner) = Some(saying);
+    }
+
     fn end(&self, ending: u8) {
         self.shared.ending.fetch_max(ending, Ordering::AcqRel);
         self.shared.waker.wake();
@@ -123,12 +131,17 @@ impl axum::serve::Listener for Listener {
         let (tcp, address) = axum::serve::Listener::accept(&mut self.tcp).await;
         // Pages are written in few large pieces; waiting to fill a segment would only delay the last one.
         let _ = tcp.set_nodelay(true);
-        let shared = Arc::new(Shared { ending: AtomicU8::new(OPEN), waker: AtomicWaker::new() });
+        let shared = Arc::new(Shared {
+            ending: AtomicU8::new(OPEN),
+            waker: AtomicWaker::new(),
+            saying: Mutex::default(),
+        });
         let mut connections = self.open.connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.retain(|connection| connection.strong_count() > 0);
         connections.push(Arc::downgrade(&shared));
         self.open.count.fetch_add(1, Ordering::AcqRel);
-        (Stream { tcp, connection: Connection { shared }, open: Arc::clone(&self.open) }, address)
+        let open = Arc::clone(&self.open);
+        (Stream { tcp, connection: Connection { shared }, saying: None, open }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -147,10 +160,20 @@ impl Connected<IncomingStream<'_, Listener>> for Connection {
 pub struct Stream {
     tcp: TcpStream,
     connection: Connection,
+    /// What is said now. It begins with what the server writes, which is swallowed.
+    saying: Option<Saying>,
     open: Arc<Open>,
 }
 
 impl Stream {
+    /// Whether what the server writes now is swallowed.
+    fn swallows(&mut self) -> bool {
+        if self.saying.is_none() {
+            self.saying = self.connection.shared.saying.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        self.saying.is_some()
+    }
+
     /// Fails when the connection has to go down at this point; dropping the socket afterwards does it.
     fn check(&self, flushed: bool) -> io::Result<()> {
         let ending = self.connection.shared.ending.load(Ordering::Acquire);
@@ -189,6 +212,9 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check(false)?;
+        if self.swallows() {
+            return Poll::Ready(Ok(buf.len()));
+        }
         Pin::new(&mut self.tcp).poll_write(cx, buf)
     }
 
@@ -198,6 +224,9 @@ impl AsyncWrite for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check(false)?;
+        if self.swallows() {
+            return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
+        }
         Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
     }
 
@@ -206,6 +235,14 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { saying, tcp, connection, .. } = &mut *self;
+        if let Some(said) = saying {
+            std::task::ready!(said.poll(cx, tcp))?;
+            if said.last {
+                connection.end_when_flushed(false);
+            }
+            *saying = None;
+        }
         std::task::ready!(Pin::new(&mut self.tcp).poll_flush(cx))?;
         Poll::Ready(self.check(true))
     }

@@ -42,8 +42,44 @@ pub enum Fault {
         /// Time between two steps.
         every: Duration,
     },
+    /// The vendor's answer, whose head comes so many bytes at a time, and its body at once after it.
+    SlowHead {
+        /// Bytes per step, at least 1; [`usize::MAX`] sends the whole head after one wait.
+        bytes: usize,
+        /// Time before each step.
+        every: Duration,
+    },
     /// No answer until the client leaves.
     Stall,
+    /// The vendor's whole answer under a `Content-Length` that is off by so many bytes, on a connection that stays.
+    /// With too much announced the client waits for what never comes; with too little the rest of the body lies in
+    /// the connection where the next answer should begin.
+    WrongLength {
+        /// Bytes too many, or too few.
+        by: i64,
+    },
+    /// The vendor's answer under this `Content-Type`.
+    ContentType(String),
+    /// The vendor's answer as gzip, in so many members, one after the other (RFC 1952, 2.2): one body all the same.
+    GzipMembers {
+        /// How many, at least 1.
+        count: usize,
+    },
+    /// The vendor's answer as gzip that lacks its last bytes, with a `Content-Length` that fits. The last eight are
+    /// the trailer: without them every byte of the data can still be read, and none is checked.
+    GzipCut {
+        /// Bytes that are missing.
+        missing: usize,
+    },
+    /// The vendor's answer as gzip, with so many blanks after it that compress to a thousandth: the JSON stays right.
+    GzipBomb {
+        /// Bytes of the body when it is unpacked, rounded up to mebibytes.
+        bytes: usize,
+    },
+    /// The vendor's head with `Transfer-Encoding: chunked`, half of the body, and then a line that is no length.
+    BrokenChunk,
+    /// The vendor's answer twice: the second copy lies in the connection where the next answer should begin.
+    Twice,
 }
 
 impl Fault {
@@ -68,6 +104,15 @@ impl Fault {
              <body><h1>We are down for maintenance.</h1><p>Sorry for the inconvenience. We'll be back \
              shortly.</p></body></html>\n",
         )
+    }
+
+    /// The same page with status 200: what a proxy on the way says in the vendor's name.
+    #[must_use]
+    pub fn html_200() -> Self {
+        match Self::html() {
+            Self::Status { headers, body, .. } => Self::Status { status: 200, headers, body },
+            other => other,
+        }
     }
 
     /// Adds a header to a [`Fault::Status`]; the other faults have none of their own and stay as they are.
@@ -100,7 +145,15 @@ impl Fault {
             Self::ResetBefore => "reset_before",
             Self::ResetAfter { .. } => "reset_after",
             Self::SlowBody { .. } => "slow_body",
+            Self::SlowHead { .. } => "slow_head",
             Self::Stall => "stall",
+            Self::WrongLength { .. } => "wrong_length",
+            Self::ContentType(_) => "content_type",
+            Self::GzipMembers { .. } => "gzip_members",
+            Self::GzipCut { .. } => "gzip_cut",
+            Self::GzipBomb { .. } => "gzip_bomb",
+            Self::BrokenChunk => "broken_chunk",
+            Self::Twice => "twice",
         }
     }
 }

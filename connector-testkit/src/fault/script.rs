@@ -88,8 +88,18 @@ struct Entry {
     when: When,
     times: Option<u64>,
     fault: Fault,
+    hook: Option<Hook>,
     seen: u64,
     fired: u64,
+}
+
+#[derive(Clone)]
+struct Hook(Arc<dyn Fn() + Send + Sync>);
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -129,6 +139,7 @@ impl Faults {
             matcher: matcher.into(),
             when: When::After { skip: 0 },
             times: Some(1),
+            hook: None,
         }
     }
 
@@ -137,16 +148,22 @@ impl Faults {
     pub fn decide(&self, seen: &Seen<'_>) -> Option<Fault> {
         let mut rules = self.lock();
         let mut chosen = None;
+        let mut hook = None;
         for entry in &mut rules.list {
             if entry.matcher.matches(seen) && chosen.is_none() {
                 if entry.fires() {
                     chosen = Some(entry.fault.clone());
+                    hook = entry.hook.clone();
                 }
             } else if entry.matcher.matches(seen) {
                 entry.seen += 1;
             }
         }
         rules.fired += u64::from(chosen.is_some());
+        drop(rules);
+        if let Some(Hook(hook)) = hook {
+            hook();
+        }
         chosen
     }
 
@@ -192,9 +209,17 @@ pub struct Script {
     matcher: Matcher,
     when: When,
     times: Option<u64>,
+    hook: Option<Hook>,
 }
 
 impl Script {
+    /// Does this each time the rule fires, before the fault happens: a proxy in front closes its door, a row is
+    /// written, a clock goes on.
+    pub fn doing(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+        self.hook = Some(Hook(Arc::new(hook)));
+        self
+    }
+
     /// Only the `number`-th matching request, counted from 1.
     pub fn nth(mut self, number: u64) -> Self {
         self.when = When::After { skip: number.saturating_sub(1) };
@@ -246,13 +271,14 @@ impl Script {
         let mut rules = self.faults.lock();
         rules.next += 1;
         let rule = Rule(rules.next);
-        let Self { matcher, when, times, .. } = &self;
+        let Self { matcher, when, times, hook, .. } = &self;
         rules.list.push(Entry {
             rule,
             matcher: matcher.clone(),
             when: *when,
             times: *times,
             fault,
+            hook: hook.clone(),
             seen: 0,
             fired: 0,
         });

@@ -58,7 +58,11 @@ impl OrgClock {
     }
 
     pub(super) fn advance(&self, by: Duration) {
-        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.skew(i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+    }
+
+    /// Forward or back.
+    pub(super) fn skew(&self, millis: i64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.1 = state.1.saturating_add(millis);
     }

@@ -49,6 +49,11 @@ impl FakeOrg {
         self.org.clock.advance(by);
     }
 
+    /// Sets the org's clock off by so many milliseconds more: in `Date`, and in what it stamps rows with.
+    pub fn skew(&self, millis: i64) {
+        self.org.clock.skew(millis);
+    }
+
     /// From now on a write can be queried only this much later, though it carries the time of the write.
     pub fn set_visibility_delay(&self, delay: Duration) {
         self.org.data().visibility_delay = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);

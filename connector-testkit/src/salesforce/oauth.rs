@@ -184,7 +184,7 @@ fn granted(org: &Org, refreshed: Refreshed) -> Response {
         "access_token": token,
         "signature": signature,
         "scope": "api refresh_token",
-        "instance_url": org.url,
+        "instance_url": org.instance_url(),
         "id": format!("{}/id/{ORGANIZATION}/{}", org.url, objects::integration_user()),
         "token_type": "Bearer",
         "issued_at": org.clock.now().to_string(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -61,6 +62,8 @@ impl Data {
 pub(super) struct Org {
     /// Where the org is reached, without a slash at the end; also its `instance_url`.
     pub(super) url: String,
+    /// What a client is told to go to instead, when something stands in front.
+    pub(super) front: Mutex<Option<String>>,
     pub(super) settings: Settings,
     pub(super) clock: OrgClock,
     pub(super) log: Log,
@@ -74,6 +77,12 @@ pub(super) struct Org {
 }
 
 impl Org {
+    /// Where a token says that requests go.
+    pub(super) fn instance_url(&self) -> String {
+        let front = self.front.lock().unwrap_or_else(PoisonError::into_inner);
+        front.clone().unwrap_or_else(|| self.url.clone())
+    }
+
     pub(super) fn data(&self) -> MutexGuard<'_, Data> {
         self.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,6 +110,7 @@ impl Org {
 /// A fake Salesforce org that is being served. Dropping it stops the server and closes its connections.
 pub struct FakeOrg {
     pub(super) org: Arc<Org>,
+    address: SocketAddr,
     open: Arc<Open>,
     task: JoinHandle<()>,
 }
@@ -124,6 +134,17 @@ impl FakeOrg {
         &self.org.url
     }
 
+    /// From now on tokens say that requests go there: a proxy stands in front.
+    pub fn stands_behind(&self, url: impl Into<String>) {
+        *self.org.front.lock().unwrap_or_else(PoisonError::into_inner) = Some(url.into());
+    }
+
+    /// Where the server itself listens, for what stands in front of it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Stops the server and waits until its last connection is gone.
     pub async fn shutdown(self) {
         self.task.abort();
@@ -134,13 +155,15 @@ impl FakeOrg {
     /// Makes the data and serves them.
     pub(super) async fn start(settings: Settings) -> io::Result<Self> {
         let listener = Listener::bind(settings.port).await?;
-        let url = format!("http://{}", listener.address()?);
+        let address = listener.address()?;
+        let url = format!("http://{address}");
         let clock = OrgClock::new(settings.clock.clone(), settings.clock_offset);
         let data = settings.data(clock.stamp())?;
         let sign_in = &settings.sign_in;
         let grants = Grants::new(settings.seed, sign_in.rotate_refresh_tokens, sign_in.requests_per_token);
         let org = Arc::new(Org {
             url,
+            front: Mutex::default(),
             clock,
             log: Log::default(),
             faults: Faults::default(),
@@ -157,7 +180,7 @@ impl FakeOrg {
             // Serving ends only with the task: accept errors are retried inside.
             let _ = axum::serve(listener, app).await;
         });
-        Ok(Self { org, open, task })
+        Ok(Self { org, address, open, task })
     }
 }
 

@@ -168,7 +168,8 @@ async fn gzip(request: &HeaderMap, response: Response) -> Response {
         .any(|coding| {
             coding.split(';').next().is_some_and(|coding| coding.trim().eq_ignore_ascii_case("gzip"))
         });
-    if !wanted {
+    // A fault has packed it in a way of its own.
+    if !wanted || response.headers().contains_key(CONTENT_ENCODING) {
         return response;
     }
     let (mut head, body) = response.into_parts();

@@ -9,6 +9,7 @@
 )]
 
 mod conformance;
+mod faults;
 mod history;
 mod run;
 mod salesforce_org;

@@ -1,5 +1,7 @@
 //! What goes wrong on the way, and is got over.
 
+mod table;
+
 use std::{sync::Arc, time::Duration};
 
 use connector_sdk::{Class, Context, Counters, Message, Network, ReadRequest, Timestamp};

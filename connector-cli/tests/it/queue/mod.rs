@@ -54,7 +54,6 @@ fn start(template: &Path) -> Child {
 #[test]
 #[ignore = "started by the tests beside it, and killed"]
 fn the_program_that_is_killed() {
-    #[expect(clippy::disallowed_methods, reason = "a test's own switch")]
     let Some(template) = std::env::var_os(TEMPLATE) else { return };
     let args = ["connector".into(), "run".into(), "--json".into(), "-c".into(), template];
     let exit = connector_cli::run(args, |connectors| connectors.register(connector::connector()));

@@ -116,3 +116,17 @@ fn what_is_wrong_with_a_page_is_said_with_where_it_is() {
     assert!(said.contains("31"), "the byte where the record begins: {said}");
     assert_eq!(broken(r#"{"records":7}"#).class(), Class::Schema);
 }
+
+#[test]
+fn no_byte_among_the_digits_of_a_number_is_taken_for_one() {
+    let splitter = PageSplitter::new(PageSpec::new("numbers", Vec::<String>::new()));
+    for at in 1..=12 {
+        for byte in 0..=u8::MAX {
+            let mut page = *b"[123456789012]";
+            page[at] = byte;
+            let expected = serde_json::from_slice::<Vec<serde::de::IgnoredAny>>(&page).is_ok();
+            let split = splitter.split(page.to_vec(), 1);
+            assert_eq!(split.is_ok(), expected, "{byte:#x} at {at}");
+        }
+    }
+}

@@ -132,6 +132,7 @@ fn case_62_a_dropped_silent_or_lost_probe_gives_its_place_back() {
 
     let lost = breaker.admit(now).unwrap();
     assert!(breaker.admit(now + 59 * SECOND).is_err());
+    assert_eq!(breaker.state(now + 60 * SECOND), BreakerState::HalfOpen { probing: false }, "overdue");
     let next = breaker.admit(now + 60 * SECOND).unwrap();
     assert!(next.is_probe());
     breaker.report(lost, Outcome::Failure, now + 61 * SECOND);

@@ -1,0 +1,367 @@
+//! Every kind of trouble at every place where a request is sent.
+//!
+//! One scenario sends all requests that the adapter knows, in one order. A kind strikes at one of them, once or for
+//! good. Then the scenario recovers, or fails with the class that the catalogue promises, never with the secret in the
+//! error, never for ever; and when the trouble is gone, the same connector ends with every row once.
+
+use std::{sync::Arc, time::Duration};
+
+use connector_sdk::{Class, Connector, Context, Error, Network, StreamSelection, StreamState};
+use connector_testkit::{
+    clock::FastClock,
+    fault::{
+        Fault, KINDS, Kind, Line, Matcher, Outcome, Rule, TcpProxy, Trouble, UNRESOLVABLE, VendorTrouble,
+    },
+    salesforce::FakeOrg,
+};
+use serde_json::Value;
+
+use crate::host::{self, Host, MINUTE, connect, start};
+
+/// A place where a request is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Site {
+    name: &'static str,
+    /// Which requests are meant: text of their path, and of their query.
+    path: &'static str,
+    query: &'static str,
+    /// How many of these come before it.
+    before: u64,
+}
+
+const fn site(name: &'static str, path: &'static str, query: &'static str, before: u64) -> Site {
+    Site { name, path, query, before }
+}
+
+/// In the order in which the scenario meets them.
+const SITES: &[Site] = &[
+    site("token", "/oauth2/token", "", 0),
+    site("resources", "/services/data/v66.0", "", 0),
+    site("userinfo", "/oauth2/userinfo", "", 0),
+    site("describe object", "/sobjects/Contact/describe", "", 0),
+    site("oldest row", "/queryAll", "ASC LIMIT 1", 0),
+    site("count", "/queryAll", "COUNT()", 0),
+    site("first page", "/queryAll", "Id ASC", 0),
+    site("look before a resumed read", "/queryAll", "FROM Contact LIMIT 1", 0),
+    site("first page of a resumed read", "/queryAll", "Id > ", 0),
+    // One was asked for before the crash.
+    site("next page", "-200", "", 1),
+    site("count of changes", "/queryAll", "COUNT()", 1),
+    site("estimate", "/queryAll", "COUNT()", 2),
+    site("page of changes", "/queryAll", "Id ASC", 2),
+    site("describe global", "/sobjects", "", 1),
+];
+
+/// Where trouble that lasts is tried: once all attempts are used up it is the same everywhere.
+const LASTING: &[Site] = &[SITES[0], SITES[3], SITES[9]];
+
+/// Where what is there from the beginning is met.
+const FIRST: &[Site] = &[SITES[0]];
+
+impl Site {
+    fn matcher(self) -> Matcher {
+        Matcher::path(self.path).query(self.query)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Times {
+    Once,
+    Lasting,
+}
+
+/// Where an outcome differs from the catalogue's, and why.
+fn exception(kind: &Kind, site: Site, times: Times) -> Option<Outcome> {
+    use {Class::*, Outcome::*, Times::*};
+    match (kind.name, site.name, times) {
+        // A refused credential is not sent again: only a person can give another.
+        ("unauthorized", "token", Once) => Some(Fails(Auth)),
+        // The SDK reads token answers by what they hold, not by what they are called.
+        ("json_as_html", "token", _) => Some(Recovers),
+        // What cannot be counted is read all the same.
+        ("gzip_bomb", "count" | "count of changes", Once) => Some(Recovers),
+        // A page is so large itself that the blanks are no bomb beside it: they are what they are, blanks.
+        ("gzip_bomb", "first page" | "first page of a resumed read", Once) => Some(Recovers),
+        _ => None,
+    }
+}
+
+/// A vendor, and a connector that goes to it.
+struct Scene {
+    org: FakeOrg,
+    proxy: Option<Arc<TcpProxy>>,
+    config: Value,
+    cx: Context,
+    _authority: Option<PemFile>,
+}
+
+/// A file that goes with the test.
+struct PemFile(std::path::PathBuf);
+
+impl Drop for PemFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Scene {
+    async fn of(trouble: &Trouble) -> Self {
+        let org = start(FakeOrg::builder().contacts(450).accounts(1)).await;
+        let mut config = host::config(&org);
+        let mut network = Network::loopback();
+        let mut authority = None;
+        let proxy = match trouble {
+            Trouble::Line(Line::Certificate(_)) => Some(TcpProxy::start_tls(org.address()).await.unwrap()),
+            Trouble::Line(_) => Some(TcpProxy::start(org.address()).await.unwrap()),
+            _ => None,
+        };
+        if let Some(proxy) = &proxy {
+            org.stands_behind(proxy.url());
+            config["instance_url"] = proxy.url().into();
+            if let Some(pem) = proxy.authority_pem() {
+                let name = format!("connector-faults-{}-{}.pem", std::process::id(), proxy.address().port());
+                let path = std::env::temp_dir().join(name);
+                std::fs::write(&path, pem).unwrap();
+                network.ca_file = Some(path.clone());
+                authority = Some(PemFile(path));
+            }
+        }
+        if *trouble == Trouble::Name {
+            network.allow_hosts = vec!["*.vendor.invalid".to_owned()];
+            config["instance_url"] = format!("http://{UNRESOLVABLE}").into();
+        }
+        let cx =
+            Context::builder("acme", "acme-crm").network(network).clock(FastClock::shared()).seed(7).build();
+        Self { org, proxy: proxy.map(Arc::new), config, cx, _authority: authority }
+    }
+
+    /// Puts the trouble at its place. Answers the rule that tells whether it happened.
+    fn strike(&self, trouble: &Trouble, site: Site, times: Times) -> Option<Rule> {
+        let script = self.org.faults().on(site.matcher()).skip(site.before);
+        let script = if times == Times::Once { script.times(1) } else { script.always() };
+        match (trouble.clone(), &self.proxy) {
+            (Trouble::Answer(fault), _) => return Some(script.then(fault)),
+            // The request that was to be hit loses its connection, as do all others: the next one is new, and meets
+            // the trouble.
+            (Trouble::Line(line), Some(proxy)) => {
+                let proxy = Arc::clone(proxy);
+                let connections = if times == Times::Once { 1 } else { u64::MAX };
+                let script = script.times(1).doing(move || {
+                    proxy.next(connections, line.clone());
+                    proxy.hang_up();
+                });
+                return Some(script.then(Fault::ResetBefore));
+            }
+            (Trouble::Vendor(VendorTrouble::Clock { millis }), _) => self.org.skew(millis),
+            (Trouble::Vendor(VendorTrouble::Visibility { delay }), _) => self.org.set_visibility_delay(delay),
+            (other, _) => assert_eq!(other, Trouble::Name, "put it somewhere"),
+        }
+        None
+    }
+
+    fn mend(&self, trouble: &Trouble) {
+        self.org.faults().clear();
+        if let Trouble::Vendor(VendorTrouble::Clock { millis }) = trouble {
+            // Times that were given already come again.
+            self.org.skew(-millis);
+        }
+        if let Some(proxy) = &self.proxy {
+            proxy.mend();
+        }
+    }
+}
+
+/// All requests that the adapter knows, in one order. The rows that are read stay with the host.
+struct Run {
+    connector: Arc<dyn Connector>,
+    host: Option<Host>,
+    touched: bool,
+}
+
+impl Run {
+    async fn all(&mut self, scene: &Scene) -> Result<(), Error> {
+        let (cx, connector) = (&scene.cx, Arc::clone(&self.connector));
+        connector.authenticate(cx).await?;
+        let catalog = connector.discover(cx, Some(&["Contact".into()])).await?;
+        let spec = catalog.stream("Contact").expect("what was asked for is there, or an error says why");
+        if self.host.is_none() {
+            self.host = Some(Host {
+                connector: Arc::clone(&connector),
+                cx: cx.clone(),
+                stream: StreamSelection::new(Arc::new(spec.clone())),
+                state: StreamState::default(),
+                bronze: Vec::new(),
+            });
+            // Dies after the first page.
+            settled(self.host.as_mut().unwrap().run_until(3).await)?;
+        }
+        let host = self.host.as_mut().unwrap();
+        settled(host.run().await)?;
+        assert_eq!(host.latest().len(), 450, "a success with missing rows");
+        connector.estimate_cost(cx, &host.stream).await?;
+        if !std::mem::replace(&mut self.touched, true) {
+            scene.org.advance(MINUTE);
+            scene.org.touch("Contact", 5).unwrap();
+            scene.org.advance(Duration::from_secs(10));
+        }
+        settled(host.run().await)?;
+        // What could not be seen a moment ago can be now.
+        scene.org.advance(MINUTE);
+        settled(host.run().await)?;
+        host.assert_holds(&scene.org);
+        let catalog = connector.discover(cx, None).await?;
+        assert!(catalog.stream("Contact").is_some(), "a catalog without what is there");
+        Ok(())
+    }
+}
+
+fn settled(mut outcome: host::Outcome) -> Result<(), Error> {
+    assert!(outcome.skipped.is_empty(), "{:?}", outcome.skipped);
+    match outcome.errors.len() {
+        0 => Ok(()),
+        1 => Err(outcome.errors.remove(0)),
+        _ => panic!("{:?}", outcome.errors),
+    }
+}
+
+/// What came of trouble at these sites, all in one go: the outcome, or what is wrong besides.
+async fn tried(kind: &'static Kind, sites: Vec<Site>, times: Times) -> Result<Outcome, String> {
+    let trouble = (kind.trouble)();
+    let scene = Scene::of(&trouble).await;
+    let rules: Vec<_> = sites.iter().map(|site| (site.name, scene.strike(&trouble, *site, times))).collect();
+    let connector =
+        connect(&scene.config, &scene.cx).map_err(|error| format!("not even connected: {error:?}"))?;
+    let mut run = Run { connector, host: None, touched: false };
+    let outcome = match Box::pin(run.all(&scene)).await {
+        Ok(()) => Outcome::Recovers,
+        Err(error) => {
+            let said = format!("{error:?} {}", serde_json::to_string(&error).unwrap());
+            let secret = &scene.org.credentials().client_secret;
+            if said.contains(secret) || said.contains("00D") && said.contains('!') {
+                return Err(format!("the error tells the secret: {said}"));
+            }
+            Outcome::Fails(error.class())
+        }
+    };
+    for (site, rule) in rules {
+        if rule.is_some_and(|rule| scene.org.faults().fired_by(rule) == 0) {
+            return Err(format!("{outcome:?}, and it never happened: no request came to `{site}`"));
+        }
+    }
+    scene.mend(&trouble);
+    run.touched &= !matches!(trouble, Trouble::Vendor(_));
+    let is_vendors = matches!(trouble, Trouble::Vendor(_));
+    if trouble == Trouble::Name || outcome == Outcome::Recovers && !is_vendors {
+        return Ok(outcome);
+    }
+    // A wait that the vendor asked for is over when it is over, and a credential that was refused is not sent again
+    // for a while: who does not want to wait starts anew.
+    if matches!(outcome, Outcome::Fails(Class::RateLimited | Class::Auth)) {
+        run.connector = connect(&scene.config, &scene.cx).unwrap();
+        if let Some(host) = &mut run.host {
+            host.connector = Arc::clone(&run.connector);
+        }
+    }
+    match Box::pin(run.all(&scene)).await {
+        Ok(()) => Ok(outcome),
+        Err(error) => Err(format!("{outcome:?}, and the run after it failed: {error:?}")),
+    }
+}
+
+/// Goes through the table, and says all that is not as promised.
+fn go_through(kinds: &[&'static Kind], sites: &'static [Site], times: Times) {
+    let broken: Vec<String> =
+        kinds.iter().flat_map(|kind| host::within(at_sites(kind, sites, times))).collect();
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+async fn at_sites(kind: &'static Kind, sites: &'static [Site], times: Times) -> Vec<String> {
+    let wished = if times == Times::Once { kind.once } else { kind.lasting };
+    let expected = |site: &Site| exception(kind, *site, times).unwrap_or(wished);
+    // What is recovered from can happen at all sites of one run. Trouble that ends a run needs one for each site.
+    let (together, alone): (Vec<Site>, Vec<Site>) =
+        sites.iter().partition(|site| expected(site) == Outcome::Recovers);
+    if times == Times::Once && tried(kind, together.clone(), times).await == Ok(Outcome::Recovers) {
+        return each(kind, alone, times, &expected).await;
+    }
+    each(kind, [together, alone].concat(), times, &expected).await
+}
+
+/// One run for each site. What is not as promised.
+async fn each(
+    kind: &'static Kind,
+    sites: Vec<Site>,
+    times: Times,
+    expected: &impl Fn(&Site) -> Outcome,
+) -> Vec<String> {
+    let tries = sites.into_iter().map(|site| async move {
+        let expected = expected(&site);
+        let got = match tokio::spawn(tried(kind, vec![site], times)).await {
+            Ok(got) => got,
+            Err(panicked) => Err(panicked.to_string()),
+        };
+        let broken = format!("{} × {} × {times:?}: expected {expected:?}, got {got:?}", kind.name, site.name);
+        // Waits that are asked for over and over end at the pause of the quota or at the deadline, whichever is
+        // first, and only the first is told as RateLimited.
+        let got = match got {
+            Ok(Outcome::Fails(Class::Transient))
+                if times == Times::Lasting && expected == Outcome::Fails(Class::RateLimited) =>
+            {
+                Ok(expected)
+            }
+            got => got,
+        };
+        (got != Ok(expected)).then_some(broken)
+    });
+    let mut broken: Vec<String> = futures_util::future::join_all(tries).await.into_iter().flatten().collect();
+    broken.sort();
+    broken
+}
+
+fn kinds(wanted: impl Fn(&Trouble) -> bool) -> Vec<&'static Kind> {
+    KINDS.iter().filter(|kind| wanted(&(kind.trouble)())).collect()
+}
+
+fn is_answer(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Answer(_))
+}
+
+fn is_line(trouble: &Trouble) -> bool {
+    matches!(trouble, Trouble::Line(_))
+}
+
+#[test]
+fn answers_that_go_wrong_once_cost_a_retry_or_an_error_of_their_class_at_every_site_part_1() {
+    go_through(&kinds(is_answer)[..12], SITES, Times::Once);
+}
+
+#[test]
+fn answers_that_go_wrong_once_cost_a_retry_or_an_error_of_their_class_at_every_site_part_2() {
+    go_through(&kinds(is_answer)[12..24], SITES, Times::Once);
+}
+
+#[test]
+fn answers_that_go_wrong_once_cost_a_retry_or_an_error_of_their_class_at_every_site_part_3() {
+    go_through(&kinds(is_answer)[24..], SITES, Times::Once);
+}
+
+#[test]
+fn answers_that_stay_wrong_end_in_an_error_of_their_class() {
+    go_through(&kinds(is_answer), LASTING, Times::Lasting);
+}
+
+#[test]
+fn connections_that_go_wrong_once_have_the_class_of_their_trouble_at_every_site() {
+    go_through(&kinds(is_line), SITES, Times::Once);
+}
+
+#[test]
+fn connections_that_stay_wrong_have_the_class_of_their_trouble() {
+    go_through(&kinds(is_line), LASTING, Times::Lasting);
+}
+
+#[test]
+fn a_name_that_nobody_knows_and_a_vendor_that_is_off_are_met_by_the_first_request() {
+    let rest = kinds(|trouble| !is_answer(trouble) && !is_line(trouble));
+    go_through(&rest, FIRST, Times::Lasting);
+}
