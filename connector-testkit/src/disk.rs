@@ -32,7 +32,8 @@ use connector_bronze::{DirEntry, Disk, DiskFile};
 pub enum Crash {
     /// Nothing: the power went.
     Lost,
-    /// Everything: the process was killed.
+    /// Everything, for now: the process was killed, and the machine goes on. What was not synced is not durable, and
+    /// goes with the next power cut unless somebody syncs it.
     Kept,
     /// Some of the names and some of the bytes, by this seed.
     Some(u64),
@@ -65,6 +66,8 @@ enum Node {
 struct Inode {
     bytes: Vec<u8>,
     durable: Vec<u8>,
+    /// A sync of it has failed: the system takes its bytes for clean from then on, and no later sync writes them.
+    cursed: bool,
 }
 
 /// A change of names that is not durable yet.
@@ -172,24 +175,22 @@ impl MemoryDisk {
             random ^= random << 17;
             random
         };
-        for change in journal.drain(..) {
-            if crash == Crash::Kept || (matches!(crash, Crash::Some(_)) && next() % 2 == 0) {
-                change.apply(durable);
-            }
-        }
-        for inode in inodes {
-            match crash {
-                Crash::Lost => inode.bytes = inode.durable.clone(),
-                Crash::Kept => inode.durable = inode.bytes.clone(),
-                Crash::Some(_) => {
-                    let unsynced = inode.bytes.len() - inode.durable.len();
-                    let kept = inode.durable.len() + usize::try_from(next()).unwrap_or(0) % (unsynced + 1);
-                    inode.bytes.truncate(kept);
-                    inode.durable = inode.bytes.clone();
+        if crash != Crash::Kept {
+            for change in journal.drain(..) {
+                if matches!(crash, Crash::Some(_)) && next() % 2 == 0 {
+                    change.apply(durable);
                 }
             }
+            for inode in inodes {
+                if matches!(crash, Crash::Some(_)) && !inode.cursed {
+                    let unsynced = inode.bytes.len() - inode.durable.len();
+                    let kept = inode.durable.len() + usize::try_from(next()).unwrap_or(0) % (unsynced + 1);
+                    inode.durable = inode.bytes.get(..kept).unwrap_or_default().to_vec();
+                }
+                inode.bytes = inode.durable.clone();
+            }
+            *names = durable.clone();
         }
-        *names = durable.clone();
         state.crashed = false;
         state.life += 1;
         state.plan = Plan::default();
@@ -213,7 +214,7 @@ impl MemoryDisk {
         self.create_dirs(path.parent().unwrap_or(Path::new("/")))?;
         let mut state = self.state();
         let inode = state.inodes.len();
-        state.inodes.push(Inode { bytes: bytes.to_vec(), durable: bytes.to_vec() });
+        state.inodes.push(Inode { bytes: bytes.to_vec(), durable: bytes.to_vec(), cursed: false });
         state.names.insert(path.to_owned(), Node::File(inode));
         state.durable.insert(path.to_owned(), Node::File(inode));
         Ok(())
@@ -226,7 +227,7 @@ impl MemoryDisk {
         state.durable.retain(|path, _| !path.starts_with(dir.as_ref()));
     }
 
-    /// How many bytes all files together have.
+    /// How many bytes were ever written into files that are, or were, here.
     #[must_use]
     pub fn used(&self) -> usize {
         self.state().used()
@@ -311,12 +312,17 @@ impl State {
 impl Disk for MemoryDisk {
     fn create_dirs(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
-        let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !state.names.contains_key(*dir)).collect();
-        for dir in missing.into_iter().rev() {
-            state.begin(|| format!("create_dirs {}", dir.display()))?;
-            state.change(Change { gone: None, here: Some((dir.to_owned(), Node::Dir)) });
-            let parent = dir.parent().unwrap_or(Path::new("")).to_owned();
-            state.sync(&parent);
+        let above: Vec<&Path> = dir.ancestors().collect();
+        for dir in above.into_iter().rev() {
+            if !state.names.contains_key(dir) {
+                state.begin(|| format!("create_dir {}", dir.display()))?;
+                state.change(Change { gone: None, here: Some((dir.to_owned(), Node::Dir)) });
+            }
+            // One that is there may not be durable: who made it has died before the sync.
+            let Some(parent) = dir.parent() else { continue };
+            state.begin(|| format!("sync_dir {}", parent.display()))?;
+            state.begin_sync()?;
+            state.sync(parent);
         }
         Ok(())
     }
@@ -439,9 +445,13 @@ impl DiskFile for MemoryFile {
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.state()?;
         state.begin(|| format!("sync {}", self.path.display()))?;
-        state.begin_sync()?;
+        let synced = state.begin_sync();
         let inode = state.inodes.get_mut(self.inode).ok_or_else(no_inode)?;
-        inode.durable = inode.bytes.clone();
+        inode.cursed |= synced.is_err();
+        if !inode.cursed {
+            inode.durable = inode.bytes.clone();
+        }
+        synced?;
         Ok(())
     }
 }

@@ -65,4 +65,5 @@ pub(crate) use connection::Open;
 pub use connection::{Connection, Listener, Stream};
 pub use kind::Fault;
 pub use proxy::{Flaw, Line, Passed, TcpProxy, Way};
+pub(crate) use script::decoded;
 pub use script::{Faults, Matcher, Rule, Script, Seen};

@@ -34,7 +34,7 @@ use axum::{
 use http::StatusCode;
 use tokio::task::JoinHandle;
 
-use crate::fault::{Connection, Fault, Faults, Listener, Open, Seen};
+use crate::fault::{Connection, Fault, Faults, Listener, Open, Seen, decoded};
 
 /// A fake vendor, served on loopback. Dropping it stops the server and closes its connections.
 pub struct Vendor {
@@ -110,8 +110,8 @@ async fn pass(
 ) -> Response {
     let (method, uri) = (request.method().as_str(), request.uri());
     front.seen().push(uri.path().to_owned());
-    let query = uri.query().unwrap_or_default();
-    let Some(fault) = front.faults.decide(&Seen { method, path: uri.path(), query }) else {
+    let query = decoded(uri.query().unwrap_or_default());
+    let Some(fault) = front.faults.decide(&Seen { method, path: uri.path(), query: &query }) else {
         return next.run(request).await;
     };
     if fault == Fault::Unauthorized {

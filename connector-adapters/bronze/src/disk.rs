@@ -16,7 +16,8 @@ use std::{
 /// - What was synced is there after a crash: a file's bytes by [`DiskFile::sync`], its name by
 ///   [`Disk::sync_dir`] of its folder.
 pub trait Disk: Send + Sync + fmt::Debug {
-    /// Makes a folder and those above it, durably; no error when it is there.
+    /// Makes a folder and those above it, durably; no error when it is there. Those that are there are made durable too:
+    /// who made them may have died before.
     ///
     /// # Errors
     /// As the file system says.
@@ -95,20 +96,24 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn create_dirs(&self, dir: &Path) -> io::Result<()> {
-        let missing: Vec<&Path> =
-            dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
-        for dir in missing.into_iter().rev() {
-            match fs::create_dir(dir) {
-                Ok(()) => {}
+        let named = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty());
+        let above: Vec<&Path> = named.collect();
+        for dir in above.into_iter().rev() {
+            let made = match fs::create_dir(dir) {
+                Ok(()) => true,
                 // Another stream, or another process, was faster; or a file is in the way.
+                Err(_) if dir.is_dir() => false,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    if !dir.is_dir() {
-                        return Err(io::ErrorKind::NotADirectory.into());
-                    }
+                    return Err(io::ErrorKind::NotADirectory.into());
                 }
                 Err(error) => return Err(error),
+            };
+            // One that is there may not be durable: who made it may have died before the sync. What lies above our
+            // own folders may be closed to us, and is none of our making then.
+            match self.sync_dir(dir.parent().unwrap_or(Path::new(""))) {
+                Err(error) if !made && error.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced?,
             }
-            self.sync_dir(dir.parent().unwrap_or(Path::new("")))?;
         }
         Ok(())
     }

@@ -87,7 +87,7 @@ impl Log {
             // What was read ends where our entry begins: nobody has come in between.
             if !takeover || matches!(log.put(&[], &[], at)?, Put::Done(_)) {
                 // What the last owner has linked may not be durable yet, and we are going to build on it.
-                crash::point("bronze.taken_over");
+                crash::point("bronze.log_read");
                 log.sync()?;
                 return Ok((log, contents));
             }
@@ -146,8 +146,8 @@ impl Log {
         if late {
             self.disk.remove(&path).map_err(|error| fault::disk("commit", &path, error))?;
         }
-        crash::point("bronze.linked");
         if linked && !late {
+            crash::point("bronze.linked");
             self.sync()?;
             crash::point("bronze.log_synced");
         }

@@ -6,7 +6,12 @@
 
 mod commit;
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use connector_sdk::{
     PartitionId, Result,
@@ -43,6 +48,8 @@ pub(crate) struct StreamWriter {
     spilled: BTreeMap<PartitionId, Pending>,
     progress: BTreeMap<PartitionId, Progress>,
     letters: Option<Letters>,
+    /// Folders that this writer has made durable.
+    folders_made: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -69,6 +76,7 @@ impl StreamWriter {
             spilled: BTreeMap::new(),
             progress: BTreeMap::new(),
             letters: None,
+            folders_made: BTreeSet::new(),
         }
     }
 

@@ -110,15 +110,9 @@ impl Api {
         decode(&self.send(cx, Request::get("discover", path)).await?, "discover")
     }
 
-    /// `GET /sobjects/X/describe`: one object with its fields.
+    /// `GET /sobjects/X/describe`: one object with its fields. The name goes into the path as it is.
     pub(crate) async fn describe(&self, cx: &Context, object: &str) -> Result<Object> {
         self.quota.admit("discover", cx.clock().now())?;
-        if !object.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(Error::permanent(
-                "discover",
-                format!("`{}` is no name of an object", object.escape_debug()),
-            ));
-        }
         let path = format!("{}/sobjects/{object}/describe", self.settings.api_version.path());
         decode(&self.send(cx, Request::get("discover", path)).await?, "discover")
     }

@@ -40,6 +40,10 @@ impl Salesforce {
 
     /// The stream of an object; none when it is not there, or may not be read.
     async fn describe(&self, cx: &Context, object: String) -> Described {
+        if !is_name(&object) {
+            tracing::warn!(object = %object.escape_debug(), "no name of an object; left out of the catalog");
+            return Described::Is(None);
+        }
         match self.api.describe(cx, &object).await {
             Ok(object) => Described::Is(object.stream()),
             Err(error) if leaves_out(&error) => {
@@ -51,18 +55,24 @@ impl Salesforce {
     }
 }
 
+/// Whether an object can have this name, which becomes part of a path.
+fn is_name(object: &str) -> bool {
+    !object.is_empty() && object.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 enum Described {
     Is(Option<StreamSpec>),
     Unknown(Error),
 }
 
 /// Whether an error tells of this object only: the vendor has refused it, or it is described in a way that nobody knows. An
-/// answer that nobody may read (too large, a bomb) is none of these: who asked for the stream has to hear of it.
+/// answer that nobody may read (too large, a bomb), or a sign-in that failed, is none of these: who asked for the stream
+/// has to hear of it.
 fn leaves_out(error: &Error) -> bool {
-    let by_vendor = error.delivery() != Delivery::Answered || fault::is_refused(error);
+    let is_answer = error.delivery() == Delivery::Answered;
     match error.class() {
-        Class::Schema => true,
-        Class::Permanent => by_vendor,
+        Class::Schema => is_answer,
+        Class::Permanent => fault::is_refused(error),
         _ => fault::then(error) == Then::Skip,
     }
 }

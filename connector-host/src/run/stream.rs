@@ -331,6 +331,8 @@ impl<'a> StreamRun<'a> {
             last_sequence: known.map_or(0, |known| known.sequence),
             reset: match known {
                 Some(known) if known.epoch < state.epoch => Reset::Now,
+                // One that has only had states so far has said nothing yet.
+                Some(known) if state.epoch > 0 && known.sequence == 0 => Reset::BeforeRecords,
                 None if state.epoch > 0 => Reset::BeforeRecords,
                 _ => Reset::Said,
             },

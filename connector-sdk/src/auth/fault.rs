@@ -49,15 +49,23 @@ impl Faults for TokenFaults {
     }
 }
 
-/// A page for people, or an answer that is cut: the vendor may have done what was asked, and what it said is lost.
+/// An answer of success that is no JSON: the vendor may have done what was asked, and what it said is lost. One that
+/// broke off is like a connection that broke off. Anything else that came whole, such as a page for people, would come
+/// again: sending a credential once more for it might spend or lock it.
 fn lost(request: &Request, response: &Response) -> Option<Error> {
-    serde_json::from_slice::<IgnoredAny>(&response.body).err().map(|_| {
-        let message =
-            "the token endpoint's answer is no JSON: it is down for maintenance, or this is not its URL";
-        Error::transient(request.operation(), message)
-            .with_delivery(Delivery::Unknown)
-            .with_context("host", response.url.host_str().unwrap_or_default())
-    })
+    let body = response.body.trim_ascii();
+    let broken = serde_json::from_slice::<IgnoredAny>(body).err()?;
+    let host = response.url.host_str().unwrap_or_default();
+    let lost = |message: &'static str| {
+        let error = Error::transient(request.operation(), message).with_delivery(Delivery::Unknown);
+        error.with_context("host", host)
+    };
+    if body.is_empty() || body.starts_with(b"{") && broken.is_eof() {
+        return Some(lost("the token endpoint's answer ends in the middle"));
+    }
+    let message =
+        "the token endpoint's answer is no JSON: it is down for maintenance, or this is not its URL";
+    Some(lost(message).into_exhausted())
 }
 
 fn meaning(status: StatusCode, code: Option<&str>) -> (Class, &'static str) {
@@ -212,6 +220,21 @@ mod tests {
             assert_eq!(fault(status, &body).unwrap().class(), class, "{status} {body}");
         }
         assert!(fault(200, r#"{"access_token":"t"}"#).is_none());
+    }
+
+    #[test]
+    fn an_answer_that_broke_off_is_lost_and_one_that_came_whole_is_not_asked_for_again() {
+        for body in ["", " \r\n", r#"{"access_token":"t"#, "{"] {
+            let error = fault(200, body).unwrap();
+            assert_eq!((error.class(), error.delivery()), (Class::Transient, Delivery::Unknown), "{body}");
+            assert!(!error.is_exhausted(), "{body}");
+        }
+        for body in ["<html>r+1-secret</html>", "\u{feff}{}", "access_token=t", "{]"] {
+            let error = fault(200, body).unwrap();
+            assert_eq!((error.class(), error.delivery()), (Class::Transient, Delivery::Unknown), "{body}");
+            assert!(error.is_exhausted(), "{body}");
+            assert!(!format!("{error:?}").contains("secret"));
+        }
     }
 
     #[test]

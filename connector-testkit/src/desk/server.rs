@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::{Desk, FakeDesk};
-use crate::fault::{Connection, Fault, Seen};
+use crate::fault::{Connection, Fault, Seen, decoded};
 
 const MAX_BODY: usize = 1 << 20;
 /// The largest page.
@@ -35,7 +35,8 @@ async fn answer(
     desk.requests.fetch_add(1, Ordering::SeqCst);
     let is_page = head.method == Method::GET && head.uri.path() == "/v1/tickets";
     desk.pages.fetch_add(u64::from(is_page), Ordering::SeqCst);
-    let fault = desk.faults.decide(&Seen { method: head.method.as_str(), path: head.uri.path(), query });
+    let seen = Seen { method: head.method.as_str(), path: head.uri.path(), query: &decoded(query) };
+    let fault = desk.faults.decide(&seen);
     let Some(fault) = fault else { return route(&desk, &head, body).await };
     if fault == Fault::Unauthorized {
         if let Some(token) = token(&head.headers) {

@@ -161,8 +161,12 @@ impl TcpProxy {
 
     /// The next so many connections meet this.
     pub fn next(&self, connections: u64, fault: Line) {
-        let next = self.shared.lock().next();
-        self.on(next..next.saturating_add(connections), fault);
+        let mut book = self.shared.lock();
+        let next = book.next();
+        let end = Bound::Excluded(next.saturating_add(connections));
+        book.rules.push((Bound::Included(next), end, fault));
+        drop(book);
+        self.shared.changed.notify_one();
     }
 
     /// Ends all open connections, in order. When this comes back, whoever is at their other ends can see it.

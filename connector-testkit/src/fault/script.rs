@@ -285,3 +285,11 @@ impl Script {
         rule
     }
 }
+
+/// A query string as a person reads it, for the log and for matching faults.
+pub(crate) fn decoded(query: &str) -> String {
+    url::form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join("&")
+}

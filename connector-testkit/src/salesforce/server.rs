@@ -12,9 +12,8 @@ use flate2::write::GzEncoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, DATE, HeaderValue, VARY};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
-use url::form_urlencoded;
 
-use crate::fault::{Connection, Fault, Seen};
+use crate::fault::{Connection, Fault, Seen, decoded};
 
 use super::gate::{Held, Pass};
 use super::log::LoggedRequest;
@@ -194,12 +193,4 @@ fn dated(org: &Org, mut response: Response) -> Response {
         response.headers_mut().insert(DATE, date);
     }
     response
-}
-
-/// A query string as a person reads it, for the log and for matching faults.
-fn decoded(query: &str) -> String {
-    form_urlencoded::parse(query.as_bytes())
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect::<Vec<_>>()
-        .join("&")
 }

@@ -112,9 +112,13 @@ impl StreamWriter {
         Ok((sealed, Some(LoggedFile { path, pending: name, records, bytes, hash: None })))
     }
 
-    fn make_folders(&self, files: &[LoggedFile]) -> Result<()> {
+    /// Makes the folders that the files go to, once in the life of this writer: each costs a few syncs.
+    fn make_folders(&mut self, files: &[LoggedFile]) -> Result<()> {
         for dir in self.folders(files) {
-            self.disk().create_dirs(&dir).map_err(|error| fault::disk("commit", &dir, error))?;
+            if !self.folders_made.contains(&dir) {
+                self.disk().create_dirs(&dir).map_err(|error| fault::disk("commit", &dir, error))?;
+                self.folders_made.insert(dir);
+            }
         }
         Ok(())
     }
@@ -139,19 +143,22 @@ impl StreamWriter {
 
     /// Finishes what the log says was committed. A file that is not pending any more has been published;
     /// that it is not to be seen means nothing, because old Bronze may have been moved away.
-    pub(crate) fn roll_forward(&self, files: &[LoggedFile]) -> Result<()> {
+    ///
+    /// Whoever published a file may have died before the sync. So all their folders are synced: when the log is folded
+    /// nobody remembers a file, and one that a power cut puts back would be thrown away.
+    pub(crate) fn roll_forward(&mut self, files: &[LoggedFile]) -> Result<()> {
         self.make_folders(files)?;
-        let mut renamed = Vec::new();
+        let mut renamed = 0;
         for file in files {
             if self.rename(file)? {
                 crash::point("bronze.rolled_one");
-                renamed.push(file.clone());
+                renamed += 1;
             }
         }
-        if !renamed.is_empty() {
-            tracing::info!(stream = %self.header.stream, files = renamed.len(), "published what a crash had left committed but not visible");
+        if renamed > 0 {
+            tracing::info!(stream = %self.header.stream, files = renamed, "published what a crash had left committed but not visible");
         }
-        self.folders(&renamed).iter().try_for_each(|dir| self.sync_dir(dir))
+        self.folders(files).iter().try_for_each(|dir| self.sync_dir(dir))
     }
 
     /// False when it is not pending.

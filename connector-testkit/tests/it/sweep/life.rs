@@ -44,6 +44,8 @@ pub(super) struct Story {
     pub(super) processes: usize,
     /// Runs that a fault of the disk has ended.
     pub(super) disk_faults: usize,
+    /// One of the runs had a disk that fails.
+    was_faulty: bool,
 }
 
 /// All that outlives a process.
@@ -82,7 +84,11 @@ impl World {
             registry: Arc::new(MemoryRegistry::new(clock.shared())),
             clock,
             work: work.unwrap(),
-            format: if life.seed.is_multiple_of(5) && !life.long { Format::Parquet } else { Format::Jsonl },
+            format: if life.draw(1).is_multiple_of(4) && !life.long {
+                Format::Parquet
+            } else {
+                Format::Jsonl
+            },
         }
     }
 
@@ -148,7 +154,10 @@ impl Life {
             let ended =
                 (0..TRIES).find_map(|attempt| self.run_once(&world, &mut story, &mut script, attempt));
             assert!(ended.is_some(), "no run succeeds any more: {self:?}");
+            truth::table_is_whole(&world, self);
         }
+        // What stands must stand through a power cut.
+        world.disk.reboot(Crash::Lost);
         truth::whole(&world, self);
         story
     }
@@ -165,8 +174,9 @@ impl Life {
     /// One process. Answers when its run has succeeded.
     fn run_once(&self, world: &World, story: &mut Story, script: &mut Script, attempt: usize) -> Option<()> {
         // The run after the last death has a disk that fails too; the one after that has not.
-        let faulty = !self.calm && self.deaths.len() == story.deaths && attempt == 1;
+        let faulty = !self.calm && self.deaths.len() == story.deaths && attempt > 0 && !story.was_faulty;
         if faulty {
+            story.was_faulty = true;
             world.disk.plan(self.disk_fault(world));
         }
         let report = world.process(script, story.processes, self.long);
@@ -174,11 +184,7 @@ impl Life {
         if script.has_died() {
             story.deaths += 1;
             *script = self.script(world, story.deaths);
-            world.disk.reboot(match self.seed % 4 {
-                0 => Crash::Lost,
-                1 => Crash::Kept,
-                _ => Crash::Some(self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(story.deaths as u64)),
-            });
+            world.disk.reboot(self.crash(story.deaths));
             // The dead one's lease runs out.
             world.clock.advance(Duration::from_secs(31));
             truth::nothing_forgotten_is_lost(world, self);
@@ -189,7 +195,7 @@ impl Life {
         if faulty {
             world.disk.plan(Plan::default());
             story.disk_faults += usize::from(report.status != RunStatus::Succeeded);
-            if self.seed % 2 == 1 {
+            if self.draw(30).is_multiple_of(2) {
                 world.disk.reboot(Crash::Lost);
             }
             truth::nothing_forgotten_is_lost(world, self);
@@ -197,15 +203,34 @@ impl Life {
         (report.status == RunStatus::Succeeded).then_some(())
     }
 
+    /// Something to be drawn for this life: each has its own number, so that any can meet any.
+    fn draw(&self, what: u64) -> u64 {
+        let mut mixed = (self.seed << 8 | what).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// What this death leaves. Whoever follows one that was killed builds on what is not synced, and the power may go
+    /// then.
+    fn crash(&self, death: usize) -> Crash {
+        match self.draw(10 + death as u64) % 4 {
+            0 => Crash::Lost,
+            1 | 2 => Crash::Kept,
+            _ => Crash::Some(self.draw(20 + death as u64)),
+        }
+    }
+
     /// Of all kinds, by the seed: a sync that fails, a disk that is full, writes that take little.
     fn disk_fault(&self, world: &World) -> Plan {
         let used = world.disk.used();
-        match self.seed % 5 {
-            0 => Plan { fail_sync: Some(1 + self.seed % 17), ..Plan::default() },
+        let at = self.draw(41);
+        match self.draw(40) % 5 {
+            0 => Plan { fail_sync: Some(1 + at % 17), ..Plan::default() },
             1 => Plan { capacity: Some(used + 900), ..Plan::default() },
-            2 => Plan { fail_at: Some((3 + self.seed % 23, std::io::ErrorKind::Other)), ..Plan::default() },
+            2 => Plan { fail_at: Some((3 + at % 23, std::io::ErrorKind::Other)), ..Plan::default() },
             3 => Plan { write_at_most: Some(7), ..Plan::default() },
-            _ => Plan { fail_sync: Some(2 + self.seed % 29), write_at_most: Some(100), ..Plan::default() },
+            _ => Plan { fail_sync: Some(2 + at % 29), write_at_most: Some(100), ..Plan::default() },
         }
     }
 
@@ -229,7 +254,9 @@ impl Life {
         }
         let next = books.table.keys().max().map_or(0, |id| id + 1);
         books.table.insert(next, act);
-        books.windows += 3 + self.seed % 4;
+        books.windows_before_reset = books.windows;
+        books.windows += 3 + self.draw(50) % 4;
+        books.hides_window = act == 2;
         if act == 1 {
             books.tagged_from = Some(books.queue["q0"].end - 4);
         }

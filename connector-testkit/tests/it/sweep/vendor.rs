@@ -48,8 +48,11 @@ pub(super) struct Books {
     pub(super) table_has_order: bool,
     /// A read of the table fails once after so many pages.
     pub(super) table_fails_after: Option<u64>,
-    /// Rows of `windows` there ever were.
+    /// Rows of `windows` there ever were, and how many when the stream was reset.
     pub(super) windows: u64,
+    pub(super) windows_before_reset: u64,
+    /// The next read of a window finds nothing yet: the vendor is slow.
+    pub(super) hides_window: bool,
 }
 
 impl Vendor {
@@ -112,6 +115,10 @@ impl Books {
                 Ok(Some((said, last + 1)))
             }
             name if name.starts_with('w') => {
+                if std::mem::take(&mut self.hides_window) {
+                    // A state and no record: the partition is known from then on, and has said nothing.
+                    return Ok(Some((vec![state(0, 0, false)?], WINDOW)));
+                }
                 let window: u64 = name[1..].parse().unwrap();
                 let (from, to) = (window * WINDOW + at, ((window + 1) * WINDOW).min(self.windows));
                 if from >= to {
