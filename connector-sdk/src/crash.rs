@@ -2,7 +2,7 @@
 //!
 //! What a run promises (rules D-01 to D-22) it promises for a process that ends at any moment. The moments that matter
 //! have names: the run engine and the sinks call [`point`] at each of them. Without the feature `crash-points`, which
-//! nothing but tests should turn on, a point is an empty function and leaves no trace in the program.
+//! nothing but tests should turn on, a point is an empty function.
 //!
 //! With the feature a test enters a [`Script`] on its thread, which counts the points that are passed and dies at one
 //! of them: it says so (so that the test can take the disk away) and unwinds. What runs on the same thread afterwards

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use connector_sdk::{Class, Error, Result, StreamSelection, StreamSpec, contract::Lease};
+use connector_sdk::{Class, Error, Result, StreamSelection, StreamSpec, contract::Lease, crash};
 
 use super::{DriftPolicy, Job, discard::FieldWatch, drift};
 use crate::{
@@ -136,6 +136,7 @@ impl SchemaWatch {
             raised_at: self.job.cx.clock().now(),
         };
         self.job.registry.alert(&alert).await?;
+        crash::point("schema.alerted");
         tracing::warn!(stream = %self.lease.stream, field, change, policy, "the schema has changed");
         self.alerted.insert(field.to_owned());
         report.drift.push(Drift {
@@ -160,7 +161,9 @@ impl SchemaWatch {
             spec: document,
             seen_at: self.job.cx.clock().now(),
         };
-        self.job.registry.add_schema(&self.lease, &version).await
+        self.job.registry.add_schema(&self.lease, &version).await?;
+        crash::point("schema.accepted");
+        Ok(())
     }
 }
 

@@ -112,6 +112,25 @@ impl Page {
         self.field(index).and_then(unescape)
     }
 
+    /// The picked field as what leads to the next page; none where the vendor says `null`: this is the last one. For
+    /// vendors that say so on every page.
+    ///
+    /// # Errors
+    /// Schema when the page does not have the field, or it is no string: that is no end (rule D-11), and taking it for
+    /// one would lose all that follows.
+    pub fn link(&self, index: usize) -> Result<Option<Cow<'_, str>>> {
+        match self.field(index) {
+            Some(b"null") => Ok(None),
+            field => field.and_then(unescape).map(Some).ok_or_else(|| {
+                let message = "the page does not say where the next one is, nor that it is the last";
+                Error::new(Class::Schema, "split page", message)
+                    .with_delivery(Delivery::Answered)
+                    .with_context("stream", &self.batch.stream)
+                    .with_context("field", index)
+            }),
+        }
+    }
+
     /// The picked field as a boolean; none when it is absent or no boolean.
     #[must_use]
     pub fn flag(&self, index: usize) -> Option<bool> {

@@ -75,3 +75,18 @@ async fn what_is_needed_no_more_is_removed() {
         std::fs::read_dir(work.path().join("a%2Fb")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["0000000002.keys"]);
 }
+
+#[tokio::test]
+async fn d_20_what_was_noted_is_written_before_it_is_too_much() {
+    let work = tempfile::tempdir().unwrap();
+    let mut generation = Generation::new(work.path(), &"s".into(), 1, 1);
+    assert!(!generation.is_full());
+    let mut noted = 0;
+    while !generation.is_full() {
+        generation.note(&batch(noted..noted + 1_000));
+        noted += 1_000;
+        assert!(noted < 2_000_000, "{noted} keys in memory, and no end");
+    }
+    generation.flush().await.unwrap();
+    assert!(!generation.is_full());
+}

@@ -62,8 +62,13 @@ fn the_fields_of_a_page_are_read_by_their_number_and_kind() {
     assert_eq!((page.flag(0), page.flag(1), page.flag(3), page.flag(4)), (None, Some(false), None, None));
     assert_eq!(page.text(2).as_deref(), Some("/q-2"), "a text is what it says, not how it is written");
     assert_eq!((page.text(0), page.text(3), page.field(4)), (None, None, None));
+    assert_eq!(page.link(2).unwrap().as_deref(), Some("/q-2"));
+    for no_link in [0, 3, 4] {
+        assert_eq!(page.link(no_link).unwrap_err().class(), Class::Schema, "{no_link} is no end");
+    }
     let last = contacts().split(&br#"{"done":true,"next":{"url":null},"records":[]}"#[..], 2).unwrap();
     assert_eq!((last.flag(1), last.text(2), last.number(0)), (Some(true), None, None));
+    assert_eq!(last.link(2).unwrap(), None, "null is the end");
 }
 
 #[test]

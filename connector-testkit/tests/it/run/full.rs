@@ -120,3 +120,13 @@ async fn a_reset_reads_everything_again_in_a_new_epoch_and_says_reset_first() {
     assert_eq!(after.len(), 21);
     assert_eq!(world.run().await.totals.records, 0);
 }
+
+#[tokio::test]
+async fn a_partition_with_the_hosts_own_name_is_refused_before_anything_is_read() {
+    let world = World::with(Behaviour::of(10));
+    world.source.set("s", "_concluded_deletes", Behaviour::of(10));
+    let error = world.run().await.error.unwrap();
+    assert_eq!(error.class(), Class::Bug);
+    assert!(error.to_string().contains("host's own"), "{error}");
+    assert!(world.sink.records("s").is_empty() && world.source.pages_read() == 0);
+}
