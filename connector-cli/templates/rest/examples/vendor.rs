@@ -1,6 +1,7 @@
 //! A fake vendor, for as long as a command runs: `cargo run --example vendor -- COMMAND…`
 //!
-//! The command finds the vendor's address in `DESK_URL` and the secret where `${secret:desk}` looks for it.
+//! The command finds the vendor's address in `DESK_URL`, and the secret where `${secret:desk}` looks for it first: in a
+//! variable of its own, which ends with it.
 
 use std::{io, process::ExitCode};
 

@@ -3,9 +3,9 @@
 
 use connector_sdk::{
     Class, Error,
-    http::{Faults, Request, Response, StatusFaults},
+    http::{Faults, Request, Response, StatusCode, StatusFaults},
+    secret::redacted,
 };
-use http::StatusCode;
 use serde::Deserialize;
 
 #[derive(Debug)]
@@ -25,10 +25,15 @@ impl Faults for DeskFaults {
             StatusCode::UNPROCESSABLE_ENTITY => error.with_class(Class::Config),
             _ => error,
         };
-        // Only what is never a secret and never personal.
+        // Only a part that is never personal.
         match serde_json::from_slice(&response.body) {
-            Ok(Problem { title }) => Some(error.with_context("title", title)),
+            Ok(Problem { title }) => Some(error.with_context("title", shown(&title))),
             Err(_) => Some(error),
         }
     }
+}
+
+/// The vendor's words as one short line, without what a secret looks like: errors are logged and kept.
+fn shown(words: &str) -> String {
+    redacted(words).replace(char::is_control, " ").chars().take(300).collect()
 }
