@@ -133,13 +133,14 @@ pub(crate) struct NewArgs {
     /// How the vendor is talked to. Known: `rest`.
     #[arg(long, default_value = "rest")]
     pub(crate) method: String,
-    /// The folder to write, `./NAME` by default. It must not hold anything.
+    /// The folder to write, `./NAME` by default. Nothing may be there yet but an empty folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) path: Option<PathBuf>,
-    /// Takes the SDK from this checkout, with the versions of everything that it is tested with.
+    /// Takes the SDK from this checkout, with the versions of everything that it is tested with. This or `--sdk-git`
+    /// has to be given.
     #[arg(long, value_name = "DIR", conflicts_with = "sdk_git")]
     pub(crate) sdk: Option<PathBuf>,
-    /// Takes the SDK from this repository.
+    /// Takes the SDK from this repository: `https`, `ssh`, `USER@HOST:PATH` or `file`; `#COMMIT` after it pins one.
     #[arg(long, value_name = "URL")]
     pub(crate) sdk_git: Option<String>,
 }

@@ -123,7 +123,7 @@ pub(crate) fn sign_in_at(output: &Output, url: &str) {
 }
 
 /// Without what a terminal would obey: parts of a message may come from the vendor.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     text.replace(|c: char| c.is_control() && c != '\n', " ")
 }
 

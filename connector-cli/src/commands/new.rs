@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     args::NewArgs,
-    output::{Exit, Output},
+    output::{Exit, Output, harmless},
     scaffold::{self, METHODS, Name, Sdk},
 };
 
@@ -21,15 +21,23 @@ pub(crate) fn new(args: &NewArgs, output: &Output) -> Result<Exit> {
     }
     let sdk = match (&args.sdk, &args.sdk_git) {
         (Some(folder), _) => Sdk::checkout(folder)?,
-        (None, Some(url)) => Sdk::Git(url.clone()),
-        (None, None) => Sdk::Published,
+        (None, Some(address)) => Sdk::repository(address)?,
+        (None, None) => {
+            let message = "the SDK is not published yet, so that its names in a registry may be anybody's: give \
+                           `--sdk DIR`, a checkout of it, or `--sdk-git URL`, a repository";
+            return Err(Error::config("new", message));
+        }
     };
     let folder = args.path.clone().unwrap_or_else(|| PathBuf::from(name.package()));
+    let Some(shown) = folder.to_str() else {
+        return Err(Error::config("new", format!("`--path`: `{}` is not UTF-8", folder.display())));
+    };
     let files = scaffold::write(&folder, &name, &sdk)?;
     let id = format!("{}/{}", name.system(), args.method);
-    let document = json!({ "name": name.package(), "connector": id, "path": folder, "files": files });
+    let document = json!({ "name": name.package(), "connector": id, "path": shown, "files": files });
     output.result(&document, || {
-        let folder = folder.display();
+        // A line break in it would make another command of it.
+        let folder = harmless(shown).replace('\n', " ");
         format!(
             "{} is in {folder}: {} files, the connector `{id}`\n\n  cd {folder}\n  cargo test\n\nREADME.md says \
              what to change.\n",

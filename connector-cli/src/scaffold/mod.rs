@@ -4,19 +4,17 @@
 //! `connector-example-desk` is the package, `example-desk` the vendor. A test writes the crate somewhere else and runs
 //! its suite.
 
+mod folder;
 mod name;
 mod sdk;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    fs::{self, File},
-    io::{self, ErrorKind, Write},
-    path::Path,
-};
+use std::path::Path;
 
-use connector_sdk::{Error, Result};
+use connector_sdk::Result;
 
+use folder::Folder;
 pub(crate) use name::Name;
 pub(crate) use sdk::Sdk;
 
@@ -49,58 +47,51 @@ const FILES: &[(&str, &str)] = &[
     ("tests/conformance.rs", include_str!("../../templates/rest/tests/conformance.rs")),
 ];
 
-/// Writes the crate into a folder, which is made where it is missing. Answers the files, as paths in the folder.
+/// Writes the crate: a new folder, or one that is empty so far. All of it is written, or nothing. Answers the files,
+/// as paths in the folder.
 ///
 /// # Errors
-/// Config when the folder holds something already; Permanent when it cannot be written.
-pub(crate) fn write(folder: &Path, name: &Name, sdk: &Sdk) -> Result<Vec<&'static str>> {
-    check_empty(folder)?;
+/// Config when there is something at the path already, or the SDK's `Cargo.lock` is none; Permanent when a file cannot
+/// be read or written.
+pub(crate) fn write(path: &Path, name: &Name, sdk: &Sdk) -> Result<Vec<&'static str>> {
+    let lock = sdk.lock()?;
+    let stand_ins = stand_ins(name, sdk);
+    let folder = Folder::begin(path, name.package())?;
     let mut written = Vec::new();
-    for (path, text) in FILES {
-        let text = named(text, name);
-        let text = if *path == "Cargo.toml" { sdk.depend(&text) } else { text };
-        put(folder, path, text.as_bytes())?;
-        written.push(*path);
+    for (file, text) in FILES {
+        folder.put(file, replaced(text, &stand_ins).as_bytes())?;
+        written.push(*file);
     }
-    if let Some(lock) = sdk.lock()? {
-        put(folder, "Cargo.lock", &lock)?;
+    if let Some(lock) = lock {
+        folder.put("Cargo.lock", &lock)?;
         written.push("Cargo.lock");
     }
+    folder.finish()?;
     Ok(written)
 }
 
-/// The template's text under another name. The longer names first: they hold the shorter.
-fn named(text: &str, name: &Name) -> String {
-    text.replace(PACKAGE, name.package()).replace(LIBRARY, &name.library()).replace(SYSTEM, name.system())
+/// What stands in the template, and what comes in its place. The longer names first: they hold the shorter.
+fn stand_ins(name: &Name, sdk: &Sdk) -> Vec<(String, String)> {
+    let dependency = |krate: &&str| (format!("{krate} = \"0.0\""), sdk.dependency(krate));
+    let names = [(PACKAGE, name.package()), (LIBRARY, &name.library()), (SYSTEM, name.system())];
+    let names = names.map(|(stand_in, text)| (stand_in.to_owned(), text.to_owned()));
+    sdk::CRATES.iter().map(dependency).chain(names).collect()
 }
 
-/// Refuses a folder that holds something: nothing is ever overwritten.
-fn check_empty(folder: &Path) -> Result<()> {
-    let refused = |what: &str| {
-        let folder = folder.display();
-        Err(Error::config("new", format!("`{folder}` {what}; nothing was written: give another `--path`")))
-    };
-    match fs::read_dir(folder) {
-        Ok(mut entries) => match entries.next() {
-            Some(_) => refused("is not empty"),
-            None => Ok(()),
-        },
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => refused("is no folder"),
-        Err(error) => Err(unwritable(folder, error)),
+/// The text with everything replaced, once from left to right: what is put in may look like a stand-in, and stays.
+fn replaced(text: &str, stand_ins: &[(String, String)]) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let found =
+            stand_ins.iter().find_map(|(stand_in, by)| Some((by, rest.strip_prefix(stand_in.as_str())?)));
+        rest = if let Some((by, after)) = found {
+            out.push_str(by);
+            after
+        } else {
+            out.push(next);
+            rest.get(next.len_utf8()..).unwrap_or_default()
+        };
     }
-}
-
-fn put(folder: &Path, path: &str, text: &[u8]) -> Result<()> {
-    let path = folder.join(path);
-    let written = || {
-        fs::create_dir_all(path.parent().unwrap_or(folder))?;
-        // Also what came into being meanwhile is not overwritten.
-        File::create_new(&path)?.write_all(text)
-    };
-    written().map_err(|error| unwritable(&path, error))
-}
-
-fn unwritable(path: &Path, error: io::Error) -> Error {
-    Error::permanent("new", format!("`{}` cannot be written: {error}", path.display())).with_source(error)
+    out
 }

@@ -11,6 +11,11 @@ const RESERVED: &str = "abstract alloc as async await become box break const con
                         proc_macro pub ref return self static std struct super test trait true try type typeof \
                         unsafe unsized use virtual where while yield";
 
+/// What Windows keeps for devices (Microsoft, "Naming Files, Paths, and Namespaces"), and the folders that Cargo makes
+/// beside what it builds: it refuses both, or warns.
+const KEPT: &str = "con prn aux nul com0 com1 com2 com3 com4 com5 com6 com7 com8 com9 lpt0 lpt1 lpt2 lpt3 lpt4 lpt5 \
+                    lpt6 lpt7 lpt8 lpt9 build deps examples incremental";
+
 /// The name of a connector's crate, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Name(String);
@@ -62,6 +67,9 @@ fn wrong(name: &str) -> Option<String> {
     if is_reserved(name) {
         return Some("is a word that Rust keeps for itself".to_owned());
     }
+    if KEPT.split_whitespace().any(|word| word == name) {
+        return Some("is a name that Windows or Cargo keeps for itself".to_owned());
+    }
     if is_taken(name) {
         return Some("is the name of a crate that a connector needs".to_owned());
     }
@@ -73,12 +81,15 @@ fn is_reserved(name: &str) -> bool {
     RESERVED.split_whitespace().any(|word| word == library)
 }
 
-/// Whether the crate would depend on itself, or its binary hide this one.
+/// Whether the crate would depend on itself, or its binary hide this one. Of `-` and `_` the compiler makes one.
 fn is_taken(name: &str) -> bool {
-    let same = |line: &str| line.split_once(" = ").is_some_and(|(dependency, _)| dependency == name);
+    let name = name.replace('_', "-");
+    let same = |line: &str| {
+        line.split_once(" = ").is_some_and(|(dependency, _)| dependency.replace('_', "-") == name)
+    };
     let needed = super::MANIFEST.split_once("[dependencies]").map_or("", |(_, after)| after);
     let needed = needed.split_once("[lints").map_or("", |(before, _)| before);
-    ["connector", "connector-host", "connector-bronze"].contains(&name) || needed.lines().any(same)
+    ["connector", "connector-host", "connector-bronze"].contains(&name.as_str()) || needed.lines().any(same)
 }
 
 /// A name that is right and looks like this one.
