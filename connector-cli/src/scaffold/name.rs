@@ -16,6 +16,18 @@ const RESERVED: &str = "abstract alloc as async await become box break const con
 const KEPT: &str = "con prn aux nul com0 com1 com2 com3 com4 com5 com6 com7 com8 com9 lpt0 lpt1 lpt2 lpt3 lpt4 lpt5 \
                     lpt6 lpt7 lpt8 lpt9 build deps examples incremental";
 
+/// Packages of the SDK: a lock that names both is none. A test holds the list against the workspace.
+const OURS: [&str; 8] = [
+    "connector",
+    "connector-host",
+    "connector-bronze",
+    "connector-salesforce",
+    "connector-examples",
+    "connector-benches",
+    "connector-fuzz",
+    "connector-sdk",
+];
+
 /// The name of a connector's crate, and what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Name(String);
@@ -89,7 +101,7 @@ fn is_taken(name: &str) -> bool {
     };
     let needed = super::MANIFEST.split_once("[dependencies]").map_or("", |(_, after)| after);
     let needed = needed.split_once("[lints").map_or("", |(before, _)| before);
-    ["connector", "connector-host", "connector-bronze"].contains(&name.as_str()) || needed.lines().any(same)
+    OURS.contains(&name.as_str()) || needed.lines().any(same)
 }
 
 /// A name that is right and looks like this one.

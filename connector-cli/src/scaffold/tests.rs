@@ -91,7 +91,7 @@ fn a_name_that_will_not_do_is_refused_with_one_that_will() {
         ("lpt1", "Windows or Cargo keeps", "connector-lpt1"),
         ("build", "Windows or Cargo keeps", "connector-build"),
         ("deps", "Windows or Cargo keeps", "connector-deps"),
-        ("examples", "Windows or Cargo keeps", "connector-examples"),
+        ("examples", "Windows or Cargo keeps", "connector-acme"),
         ("incremental", "Windows or Cargo keeps", "connector-incremental"),
         ("connector-sdk", "a crate that a connector needs", "connector-connector-sdk"),
         ("new\nline", "has `\\n` in it", "new-line"),
@@ -358,8 +358,7 @@ fn the_templates_errors_show_nothing_of_the_vendor_that_should_not_be_shown() {
             Response::new(status, HeaderMap::new(), Bytes::from(body), url, SystemClock::shared().now());
         let error = fault::DeskFaults.fault(&Request::get("who am I", "/v1/me"), &response).unwrap();
         assert_eq!(error.class(), Class::Config);
-        let shown = error.context().find(|(name, _)| *name == "title").unwrap().1.to_string();
-        shown
+        error.context().find(|(name, _)| *name == "title").unwrap().1.to_string()
     };
     assert_eq!(title("no such field"), "no such field");
     assert_eq!(title("refused\r\n\u{1b}[2Jgone"), "refused   [2Jgone");
@@ -379,4 +378,18 @@ fn the_template_keeps_secrets_out_of_what_is_committed() {
     let (above, _) = text("connection.yaml").split_once("\nnetwork:").unwrap();
     let comment: Vec<_> = above.lines().rev().take_while(|line| line.starts_with('#')).collect();
     assert!(comment.iter().any(|line| line.contains("Remove the line for a real one")), "{comment:?}");
+}
+
+#[test]
+fn no_package_of_the_sdk_can_be_made_anew() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let lock = std::fs::read_to_string(root.join("Cargo.lock")).unwrap();
+    let ours = lock.split("[[package]]").filter(|package| !package.contains("source = "));
+    let names = ours.filter_map(|package| package.split("name = \"").nth(1)?.split('"').next());
+    let mut seen = 0;
+    for name in names {
+        assert!(Name::parse(name).is_err(), "`connector new {name}` makes a crate that cannot be built");
+        seen += 1;
+    }
+    assert!(seen >= 8, "{seen} packages");
 }

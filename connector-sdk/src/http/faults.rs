@@ -173,7 +173,11 @@ impl<F: Future<Output = Result<Response>>> Future for FaultsFuture<F> {
 
 /// What the layer knows and a vendor's [`Faults`] need not repeat.
 fn answered(error: Error, response: &Response) -> Error {
-    let error = error.with_delivery(Delivery::Answered);
+    let error = match error.delivery() {
+        // What came was no answer: what the vendor has done and said is not known.
+        Delivery::Unknown => error,
+        _ => error.with_delivery(Delivery::Answered),
+    };
     if error.retry_after().is_some() || !matches!(error.class(), Class::Transient | Class::RateLimited) {
         return error;
     }

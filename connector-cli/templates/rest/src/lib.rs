@@ -28,7 +28,7 @@ fn manifest() -> Manifest {
     Manifest::new(SYSTEM, "rest", env!("CARGO_PKG_VERSION"))
         .with_title("Help desk")
         .with_description(env!("CARGO_PKG_DESCRIPTION"))
-        .with_capabilities([Capability::Incremental, Capability::Deletes])
+        .with_capabilities([Capability::Incremental, Capability::ResumableFull, Capability::Deletes])
         .with_auth([AuthMethod::new("client_credentials", &[])])
         .with_compliance(Compliance::personal_data())
 }

@@ -85,8 +85,8 @@ pub(crate) fn read(api: Arc<Api>, request: ReadRequest) -> BoxStream<'static, Re
             if let Some(last) = page.batch.iter().last() {
                 place = Place::of(last)?;
             }
-            // The end is where the vendor says so: a page may be short, or empty, and not the last.
-            let next = page.text(0).map(|link| link.into_owned());
+            // The end is where the vendor says so, with `null`: a page may be short, or empty, and not the last.
+            let next = page.link(0)?.map(|link| link.into_owned());
             let state = State::encode(VERSION, &place)?.covering(page.batch.len() as u64);
             yield Message::Batch(page.batch);
             let Some(link) = next else {

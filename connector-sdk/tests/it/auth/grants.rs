@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use connector_sdk::{
-    Class, Counters, Secret,
+    Class, Counters, Delivery, Secret,
     auth::{ClientAuth, ClientCredentials, JwtBearer, RefreshToken, TokenSource},
 };
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -146,17 +146,27 @@ async fn a_token_is_renewed_before_it_ends() {
 #[tokio::test]
 async fn an_answer_that_is_no_token_says_so_and_shows_nothing_of_it() {
     let answers = [
-        json("200 OK", r#"{"access_token":"canary-7f3a9c","token_type":5}"#),
-        json("200 OK", r#"{"access_token":["canary-7f3a9c"]}"#),
-        json("200 OK", ""),
-        json("200 OK", "<html>canary-7f3a9c</html>"),
+        (json("200 OK", r#"{"access_token":"canary-7f3a9c","token_type":5}"#), Class::Permanent),
+        (json("200 OK", r#"{"access_token":["canary-7f3a9c"]}"#), Class::Permanent),
+        (json("200 OK", "<html>canary-7f3a9c</html>"), Class::Transient),
     ];
-    for answer in answers {
+    for (answer, class) in answers {
         let bench = Bench::new([answer]).await;
         let source = ClientCredentials::new(bench.endpoint(), "client", "canary-7f3a9c".into());
         let error = source.token(&bench.cx).await.unwrap_err();
-        assert_eq!(error.class(), Class::Permanent, "{error:?}");
+        assert_eq!(error.class(), class, "{error:?}");
         assert!(!format!("{error:?}").contains("canary-7f3a9c"), "{error:?}");
+        assert_eq!(bench.server.requests().len(), 1, "what came whole is not asked for again");
+    }
+}
+
+#[tokio::test]
+async fn a_token_answer_that_broke_off_is_lost_like_one_that_never_came() {
+    for body in ["", r#"{"access_token":"canary-7f3a"#] {
+        let bench = Bench::new([json("200 OK", body)]).await;
+        let source = ClientCredentials::new(bench.endpoint(), "client", "s3cret".into());
+        let error = source.token(&bench.cx).await.unwrap_err();
+        assert_eq!((error.class(), error.delivery()), (Class::Transient, Delivery::Unknown), "{error:?}");
     }
 }
 
