@@ -254,6 +254,15 @@ impl Bench {
         Ok(plan.partitions.into_iter().map(request).collect())
     }
 
+    /// What asks for the first partition of that plan.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is none.
+    pub async fn first(&self) -> Result<ReadRequest, Failure> {
+        let first = self.opening().await?.into_iter().next();
+        first.ok_or_else(|| Failure::new("a partition to read, where there are rows", "a plan without one"))
+    }
+
     /// The stream as it is read by default, or in the bench's mode.
     ///
     /// # Errors

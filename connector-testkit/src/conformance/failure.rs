@@ -2,8 +2,38 @@
 
 use std::fmt;
 
-/// What a check comes to.
+/// What a step of a check comes to.
 pub type Verdict = Result<(), Failure>;
+
+/// What a check comes to.
+pub type Outcome = Result<Held, Failure>;
+
+/// A rule holds, as far as it was tested.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Held {
+    /// What of the rule was not tested, each with the reason; none when it was tested whole.
+    pub untested: Vec<String>,
+}
+
+impl Held {
+    /// Nothing failed, and this was not tested.
+    pub fn but(untested: impl Into<String>) -> Self {
+        Self { untested: vec![untested.into()] }
+    }
+}
+
+impl From<()> for Held {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl FromIterator<String> for Held {
+    fn from_iter<T: IntoIterator<Item = String>>(untested: T) -> Self {
+        Self { untested: untested.into_iter().collect() }
+    }
+}
 
 /// A rule does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -83,8 +83,8 @@ pub struct Doing {
 
 /// A connector with a fake vendor of its own: all that the suite has to know of it.
 ///
-/// What has a default is a hook that only some rules want. Without it they test what they can without it; what that
-/// is stands in `docs/spec/connector.md`.
+/// What has a default is a hook that only some rules want. Without it they test what they can without it, and say what
+/// they did not; what that is stands in `docs/spec/connector.md`.
 #[async_trait]
 pub trait Fixture: Send + Sync {
     /// The connector.
@@ -140,6 +140,11 @@ pub trait Fixture: Send + Sync {
     /// have no links.
     fn lead_in_a_circle(&self, pages: usize) -> bool {
         let _ = pages;
+        false
+    }
+
+    /// Whether pages are thin in this world, as [`World::thin_pages`] asked for.
+    fn has_thin_pages(&self) -> bool {
         false
     }
 

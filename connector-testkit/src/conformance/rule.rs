@@ -4,14 +4,14 @@ use std::fmt;
 
 use futures_util::future::BoxFuture;
 
-use super::{Begin, Verdict, checks};
+use super::{Begin, Outcome, checks};
 
 /// A rule of the contract, with the check of it.
 pub struct Rule {
     /// The name of its test: `c_01_the_manifest_is_valid`.
     pub name: &'static str,
     /// Whether it holds.
-    pub(super) check: fn(Begin, u64) -> BoxFuture<'static, Verdict>,
+    pub(super) check: fn(Begin, u64) -> BoxFuture<'static, Outcome>,
 }
 
 impl Rule {
@@ -43,7 +43,9 @@ macro_rules! rules {
         pub const RULES: &[Rule] = &[
             $(Rule {
                 name: stringify!($name),
-                check: |begin, seed| Box::pin(checks::$room::$name(begin, seed)),
+                check: |begin, seed| {
+                    Box::pin(async move { checks::$room::$name(begin, seed).await.map(Into::into) })
+                },
             },)*
         ];
 

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, future::join_all};
 use serde_json::Value;
 
 use super::super::{
-    Begin, Bench, Failure, Verdict, World,
+    Begin, Bench, Failure, Outcome, Verdict, World,
     bench::{keys_of, parse, states},
     failure::{ensure, equal},
 };
@@ -86,7 +86,7 @@ pub(crate) async fn c_18_reading_does_nothing_before_it_is_polled_and_nothing_af
     seed: u64,
 ) -> Verdict {
     let bench = Bench::begin(begin, World::new(seed)).await?;
-    let Some(request) = bench.opening().await?.into_iter().next() else { return Ok(()) };
+    let request = bench.first().await?;
     let before = bench.fixture.requests();
     let mut read = bench.connector.read(request);
     quiet().await;
@@ -124,7 +124,7 @@ pub(super) async fn quiet() {
 pub(crate) async fn c_19_partitions_read_at_once_give_what_they_give_one_after_the_other(
     begin: Begin,
     seed: u64,
-) -> Verdict {
+) -> Outcome {
     let bench = Bench::begin(begin, World::new(seed)).await?;
     let requests = bench.opening().await?;
     let names: BTreeSet<_> = requests.iter().map(|request| request.partition.id.clone()).collect();
@@ -150,7 +150,8 @@ pub(crate) async fn c_19_partitions_read_at_once_give_what_they_give_one_after_t
         };
         equal(&cursors(together).last(), &cursors(&alone).last(), &format!("the last state of `{name}`"))?;
     }
-    Ok(())
+    let lone = bench.claims(Capability::Partitions) && names.len() < 2;
+    Ok(lone.then(|| "several partitions, as `is_partitioned` is false".to_owned()).into_iter().collect())
 }
 
 fn keys(messages: &[connector_sdk::Result<Message>]) -> Result<Vec<String>, Failure> {

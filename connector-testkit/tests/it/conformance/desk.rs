@@ -1,14 +1,16 @@
 //! A connector for the fake desk as an author would write it, and with one flaw each that a check has to find.
 
 mod flaw;
+mod hasty;
 mod made;
 mod reading;
+mod tokens;
 
 use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -16,7 +18,7 @@ use async_trait::async_trait;
 use connector_sdk::{
     Authenticate, Catalog, Class, Connector, Context, Discover, Error, Identity, Result, Secret, StreamId,
     StreamSelection, StreamSpec,
-    auth::{ClientCredentials, TokenEndpoint},
+    auth::{ClientCredentials, TokenEndpoint, TokenSource},
     contract::{ActionOutcome, ActionRequest, ActionSpec, CostEstimate, Health, HealthStatus},
     http::{HttpClient, Request},
 };
@@ -65,7 +67,13 @@ struct Desk {
     broken: Arc<AtomicBool>,
     /// Queue, time and ticket of what it told the desk to forget.
     told: Arc<Mutex<BTreeSet<(u64, String, u64)>>>,
+    /// How often its catalog was asked for.
+    catalogs: Arc<AtomicU64>,
+    url: Url,
 }
+
+/// Desks whose agents were given up, as a file beside the process would have it: another process knows.
+static GIVEN_UP: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Where a read stands: the last ticket that was sent.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -103,6 +111,16 @@ fn tickets(more: &[&str]) -> StreamSpec {
     StreamSpec::new("tickets", schema).with_primary_key(["id"]).with_cursor("changed_at")
 }
 
+/// The context of one who does not wait.
+fn hasty(cx: &Context, share: u32) -> Context {
+    let clock = hasty::Hasty { clock: Arc::clone(cx.clock()), share, ahead: AtomicU64::new(0) };
+    Context::builder(cx.tenant().clone(), cx.connection().clone())
+        .network(cx.network().clone())
+        .clock(Arc::new(clock))
+        .resilience(cx.resilience().clone())
+        .build()
+}
+
 impl Desk {
     fn connect(config: Config, cx: &Context, kind: Kind, flaw: Option<Flaw>) -> Result<Self> {
         let url: Url =
@@ -115,7 +133,15 @@ impl Desk {
         }
         let endpoint = TokenEndpoint::new(cx, url.join("/oauth/token").unwrap())?;
         let secret = config.auth.client_secret;
-        let tokens = ClientCredentials::new(endpoint, config.auth.client_id, secret.clone());
+        let client_id = config.auth.client_id;
+        let tokens = ClientCredentials::new(endpoint.clone(), &client_id, secret.clone());
+        let tokens: Arc<dyn TokenSource> = match flaw {
+            Some(Flaw::SignsInForEachRequest) => {
+                Arc::new(tokens::ForEachRequest { endpoint, client_id, secret: secret.clone() })
+            }
+            Some(Flaw::RenewsTwice) => Arc::new(tokens::TwiceAtOnce(tokens)),
+            _ => Arc::new(tokens),
+        };
         let cx = match flaw {
             Some(Flaw::NeverRetries) => {
                 let mut settings = cx.resilience().clone();
@@ -126,9 +152,11 @@ impl Desk {
                     .resilience(settings)
                     .build()
             }
+            Some(Flaw::RetriesAtOnce) => hasty(cx, 0),
+            Some(Flaw::ComesBackTooEarly) => hasty(cx, 50),
             _ => cx.clone(),
         };
-        let http = HttpClient::builder(&cx).base_url(url).tokens(Arc::new(tokens)).build()?;
+        let http = HttpClient::builder(&cx).base_url(url.clone()).tokens(tokens).build()?;
         Ok(Self {
             http,
             page_size: config.page_size,
@@ -139,6 +167,8 @@ impl Desk {
             reading: Arc::default(),
             broken: Arc::default(),
             told: Arc::default(),
+            catalogs: Arc::default(),
+            url,
         })
     }
 
@@ -199,6 +229,9 @@ impl Discover for Desk {
         let agents =
             json!({"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}});
         let mut streams = vec![spec, StreamSpec::new("agents", agents).with_primary_key(["id"])];
+        if self.catalogs.fetch_add(1, Ordering::SeqCst) % 2 == 1 && self.has(Flaw::ShiftsItsCatalog) {
+            streams.reverse();
+        }
         if !self.has(Flaw::IgnoresTheNamesItIsAskedFor) {
             streams.retain(|stream| names.is_none_or(|names| names.contains(&stream.name)));
         }
@@ -224,7 +257,8 @@ impl Connector for Desk {
         }
         let answer = self.http.send(cx, Request::get("count tickets", "/v1/tickets?limit=1")).await?;
         let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        Ok(CostEstimate::new(None, page["count"].as_u64()))
+        let share = if self.has(Flaw::EstimatesHalf) { 2 } else { 1 };
+        Ok(CostEstimate::new(None, page["count"].as_u64().map(|count| count / share)))
     }
 
     fn actions(&self) -> Vec<ActionSpec> {
@@ -232,7 +266,10 @@ impl Connector for Desk {
             ActionSpec::new(
                 "open",
                 schemars::schema_for!(Opening),
-                schemars::json_schema!({"type": "object"}),
+                match self.has(Flaw::HasAnActionWithoutASchema) {
+                    true => schemars::json_schema!({"type": "a ticket"}),
+                    false => schemars::json_schema!({"type": "object"}),
+                },
             )
         };
         if self.kind == Kind::Rich { vec![open()] } else { Vec::new() }

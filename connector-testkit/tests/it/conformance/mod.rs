@@ -3,6 +3,7 @@
 mod desk;
 mod doubles;
 mod mapping;
+mod untested;
 
 use async_trait::async_trait;
 use connector_sdk::{Factory, Timestamp};
@@ -41,6 +42,7 @@ mod rich {
 struct Desk {
     vendor: FakeDesk,
     page: usize,
+    has_thin_pages: bool,
     kind: Kind,
     flaw: Option<Flaw>,
 }
@@ -51,7 +53,7 @@ impl Desk {
         if world.thin_pages {
             vendor.serve_thin_pages();
         }
-        Self { vendor, page: world.page, kind, flaw }
+        Self { vendor, page: world.page, has_thin_pages: world.thin_pages, kind, flaw }
     }
 }
 
@@ -117,6 +119,9 @@ impl Fixture for Desk {
     }
 
     fn secrets(&self) -> Vec<String> {
+        if self.flaw == Some(Flaw::NamesNoSecrets) {
+            return Vec::new();
+        }
         let mut secrets = self.vendor.tokens();
         secrets.push(FakeDesk::CLIENT_SECRET.to_owned());
         secrets
@@ -134,6 +139,10 @@ impl Fixture for Desk {
     fn lead_in_a_circle(&self, pages: usize) -> bool {
         self.vendor.lead_in_a_circle(pages);
         true
+    }
+
+    fn has_thin_pages(&self) -> bool {
+        self.has_thin_pages
     }
 
     async fn add_field(&self) -> Option<String> {

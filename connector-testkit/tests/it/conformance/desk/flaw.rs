@@ -68,6 +68,17 @@ pub(in super::super) enum Flaw {
     HasOnePartitionOfMany,
     TellsItsSecretInLogs,
     LabelsItsMetricsWithItsSecret,
+    ShiftsItsCatalog,
+    HasAnActionWithoutASchema,
+    SignsInForEachRequest,
+    RenewsTwice,
+    ReadsItsStateAsText,
+    RetriesAtOnce,
+    ComesBackTooEarly,
+    CompletesBeforeItFails,
+    EstimatesHalf,
+    GivesUpAStreamForGood,
+    NamesNoSecrets,
 }
 
 /// What an honest connector can be; together they claim each capability that the desk can serve, and do not claim it.
@@ -112,7 +123,8 @@ impl Flaw {
             | Self::SendsAnActionAgain
             | Self::TakesALostAnswerForAFailure
             | Self::SendsInAnotherOrderBesideOthers
-            | Self::HasOnePartitionOfMany => Kind::Rich,
+            | Self::HasOnePartitionOfMany
+            | Self::HasAnActionWithoutASchema => Kind::Rich,
             _ => Kind::Plain,
         }
     }

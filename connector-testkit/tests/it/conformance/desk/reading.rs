@@ -16,7 +16,7 @@ use connector_sdk::{
 use futures_util::stream::BoxStream;
 use serde_json::{Value, json};
 
-use super::{Cursor, Desk, FIELDS, Flaw, Kind, tickets};
+use super::{Cursor, Desk, FIELDS, Flaw, GIVEN_UP, Kind, hasty, tickets};
 
 /// What stands on a page.
 struct Page {
@@ -80,7 +80,11 @@ impl Desk {
     async fn ask(&self, cx: &Context, path: String) -> Result<Response> {
         let request = Request::get("list tickets", path);
         if !self.has(Flaw::AsksInATaskOfItsOwn) {
-            return self.http.send(cx, request).await;
+            return match self.flaw {
+                Some(Flaw::RetriesAtOnce) => self.http.send(&hasty(cx, 0), request).await,
+                Some(Flaw::ComesBackTooEarly) => self.http.send(&hasty(cx, 50), request).await,
+                _ => self.http.send(cx, request).await,
+            };
         }
         let (http, cx) = (self.http.clone(), cx.clone());
         tokio::spawn(async move { http.send(&cx, request).await }).await.unwrap()
@@ -90,7 +94,13 @@ impl Desk {
     fn agents(&self, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
         let desk = self.clone();
         Box::pin(try_stream! {
+            if desk.has(Flaw::GivesUpAStreamForGood) && GIVEN_UP.lock().unwrap().contains(desk.url.as_str()) {
+                Err(Error::permanent("list agents", "that failed before"))?;
+            }
             let asked = desk.http.send(&request.cx, Request::get("list agents", "/v1/agents")).await;
+            if asked.is_err() {
+                GIVEN_UP.lock().unwrap().insert(desk.url.to_string());
+            }
             desk.broken.fetch_or(asked.is_err(), Ordering::SeqCst);
             let page = desk.page(&asked?.body, "agents")?;
             let mut batch = BatchBuilder::new("agents".into());
@@ -145,6 +155,14 @@ impl Desk {
     }
 }
 
+impl Cursor {
+    /// The place, if its text is to the letter what was written; the start, if a letter differs.
+    fn reading_what_was_written(self, state: Option<&State>) -> Self {
+        let text = serde_json::to_string(&self).unwrap();
+        if state.is_none_or(|state| state.cursor().get() == text) { self } else { Self::default() }
+    }
+}
+
 /// The queue that a partition reads, where it reads one.
 fn queue(name: &str) -> Option<u64> {
     name.strip_prefix("queue-").and_then(|queue| queue.parse().ok())
@@ -191,6 +209,7 @@ impl Read for Desk {
             let read_before = request.state.as_ref().is_some_and(State::is_complete);
             let mut cursor = match desk.flaw {
                 Some(Flaw::ResumesFromTheStart) => Cursor::default(),
+                Some(Flaw::ReadsItsStateAsText) => started.reading_what_was_written(request.state.as_ref()),
                 Some(Flaw::ReadsEverythingEachTime) if read_before => Cursor::default(),
                 Some(Flaw::KeepsItsPlaceInMemory) => Cursor { after: desk.place.load(Ordering::SeqCst), ..started },
                 Some(Flaw::ResumesOneRowLate) if !first_read => Cursor { after: started.after + 1, ..started },
@@ -225,7 +244,12 @@ impl Read for Desk {
                     answer => answer?,
                 };
                 desk.strays(&request.cx);
-                let Page { mut rows, next } = desk.page(&answer.body, "tickets")?;
+                let page = desk.page(&answer.body, "tickets");
+                if page.is_err() && desk.has(Flaw::CompletesBeforeItFails) {
+                    let end = Cursor { changed_from: Some("2030-01-01T00:00:00Z".to_owned()), ..cursor.clone() };
+                    yield Message::State(State::encode(1, &end)?.completing());
+                }
+                let Page { mut rows, next } = page?;
                 let is_last = match desk.flaw {
                     Some(Flaw::TakesAShortPageForTheEnd) => rows.len() < desk.page_size as usize,
                     Some(Flaw::TakesAnEmptyPageForTheEnd) => next.is_none() || rows.is_empty(),
