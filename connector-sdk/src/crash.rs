@@ -4,7 +4,7 @@
 //! have names: the run engine and the sinks call [`point`] at each of them. Without the feature `crash-points`, which
 //! nothing but tests should turn on, a point is an empty function.
 //!
-//! With the feature a test enters a [`Script`] on its thread, which counts the points that are passed and dies at one
+//! With the feature a test enters a `Script` on its thread, which counts the points that are passed and dies at one
 //! of them: it says so (so that the test can take the disk away) and unwinds. What runs on the same thread afterwards
 //! would not have run in a process that died; a test therefore drops the run at once.
 //!

@@ -1,7 +1,7 @@
 //! A proxy on loopback before any TCP server, where connections go wrong as they were told to.
 //!
 //! It speaks no protocol. Faults are named by the number of the connection, counted from 1, and by bytes in one
-//! direction, so they come out the same every time. Each connection ends after [`TcpProxy::LONGEST`] at the latest:
+//! direction, so they come out the same every time. Each connection ends after `TcpProxy::LONGEST` at the latest:
 //! a test that waits for what never comes fails and does not hang.
 
 mod certificate;
@@ -46,7 +46,7 @@ pub struct Passed {
     pub ended: bool,
 }
 
-/// See the [module](self). Dropping it ends its connections.
+/// A proxy on loopback before any TCP server, where connections go wrong as they were told to. Dropping it ends them.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
