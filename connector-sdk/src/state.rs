@@ -36,6 +36,9 @@ pub struct State {
     /// The partition has been read to its end; what that means is the connector's affair at the next plan.
     #[serde(default)]
     complete: bool,
+    /// Not to be kept waiting; says nothing of the read, so it is not written.
+    #[serde(skip)]
+    prompt: bool,
 }
 
 impl State {
@@ -52,7 +55,7 @@ impl State {
                 .with_context("bytes", cursor.get().len())
                 .with_context("limit", MAX_CURSOR_BYTES));
         }
-        Ok(Self { version, cursor, records: 0, complete: false })
+        Ok(Self { version, cursor, records: 0, complete: false, prompt: false })
     }
 
     /// Says how many records the read has sent since its previous state.
@@ -67,6 +70,21 @@ impl State {
     pub fn completing(mut self) -> Self {
         self.complete = true;
         self
+    }
+
+    /// Asks the host to make it durable now instead of with the next commit that is due: something was made at
+    /// the vendor that whoever comes after a crash has to know of, such as a job. Each costs a commit, so it is not for
+    /// states after records.
+    #[must_use]
+    pub fn promptly(mut self) -> Self {
+        self.prompt = true;
+        self
+    }
+
+    /// Whether it is to be made durable now.
+    #[must_use]
+    pub fn is_prompt(&self) -> bool {
+        self.prompt
     }
 
     /// The cursor, if its version is at most `newest`.

@@ -10,6 +10,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    bulk::JobsGone,
     config::{Auth, Settings},
     describe::{Global, Object},
     fault::SalesforceFaults,
@@ -48,6 +49,7 @@ pub(crate) struct Api {
     quota: Quota,
     settings: Settings,
     cursors: Arc<Semaphore>,
+    jobs_gone: JobsGone,
 }
 
 impl Api {
@@ -66,6 +68,7 @@ impl Api {
             quota: Quota::new(settings.quota_share),
             settings,
             cursors: Arc::new(Semaphore::new(OPEN_CURSORS)),
+            jobs_gone: JobsGone::default(),
         })
     }
 
@@ -147,7 +150,12 @@ impl Api {
         self.send(cx, page_request(next.to_owned(), page_size)).await
     }
 
-    async fn send(&self, cx: &Context, request: Request) -> Result<Response> {
+    /// What this process has deleted.
+    pub(crate) fn jobs_gone(&self) -> &JobsGone {
+        &self.jobs_gone
+    }
+
+    pub(crate) async fn send(&self, cx: &Context, request: Request) -> Result<Response> {
         let response = self.client.send(cx, request).await?;
         if let Some(header) = response.header(LIMIT_INFO) {
             let ours = cx.clock().now();
@@ -161,7 +169,7 @@ fn page_request(path: String, page_size: u32) -> Request {
     Request::get(PAGES, path).header("Sforce-Query-Options", &format!("batchSize={page_size}"))
 }
 
-fn decode<T: DeserializeOwned>(response: &Response, operation: &'static str) -> Result<T> {
+pub(crate) fn decode<T: DeserializeOwned>(response: &Response, operation: &'static str) -> Result<T> {
     serde_json::from_slice(&response.body).map_err(|error| {
         let (class, what) = if error.is_eof() {
             (Class::Transient, "the answer ends in the middle")

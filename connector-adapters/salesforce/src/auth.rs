@@ -13,6 +13,7 @@ use url::Url;
 
 use crate::{
     config::{Auth, SalesforceConfig, Settings, wrong},
+    door::Door,
     fault, hosts, manifest,
 };
 
@@ -111,9 +112,9 @@ pub(crate) fn tokens(auth: &Auth, settings: &Settings, cx: &Context) -> Result<A
 /// # Errors
 /// Config when a field does not fit.
 pub(crate) fn sign_in(config: &SalesforceConfig, cx: &Context) -> Result<Option<AuthorizationCode>> {
-    let settings = config.check(cx.network())?;
+    let settings = config.check(cx.network(), Door::Rest)?;
     let Auth::RefreshToken(auth) = &config.auth else { return Ok(None) };
-    let scopes = manifest::rest().auth_method(REFRESH_TOKEN).map(|method| method.scopes.clone());
+    let scopes = manifest::of(Door::Rest).auth_method(REFRESH_TOKEN).map(|method| method.scopes.clone());
     let code = AuthorizationCode::new(
         endpoint(&settings.login_url, cx)?,
         at(&settings.login_url, "/services/oauth2/authorize")?,
@@ -254,7 +255,7 @@ mod tests {
         let code = sign_in(&config(r#"{"refresh_token": {"client_id": "key"}}"#), &cx).unwrap().unwrap();
         let begun = code.begin("http://localhost:1717/OauthRedirect".parse().unwrap());
         let scope = begun.url().query_pairs().find(|(name, _)| name == "scope").unwrap().1;
-        let manifest = manifest::rest();
+        let manifest = manifest::of(Door::Rest);
         let declared = &manifest.auth_method(REFRESH_TOKEN).unwrap().scopes;
         assert!(scope.split(' ').eq(declared.iter()) && !declared.is_empty(), "{scope}");
         assert_eq!(begun.url().host_str(), Some("login.salesforce.com"));

@@ -4,10 +4,10 @@ use std::fmt;
 
 use connector_sdk::{Error, Network, Period, Result, Secret};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::hosts;
+use crate::{door::Door, hosts};
 
 /// The API version that is asked for by default: Spring '26.
 const DEFAULT_API_VERSION: &str = "v66.0";
@@ -63,6 +63,10 @@ pub struct SalesforceConfig {
     /// Reads rows that are in the recycle bin too, as operation `delete`. Default true.
     #[serde(default = "default_include_deleted")]
     pub include_deleted: bool,
+    /// How long a run waits for one Bulk job. The job goes on at the vendor, and the next run with it.
+    /// Default `24h`. For `salesforce/bulk` and `salesforce/auto`.
+    #[serde(default = "default_job_timeout")]
+    pub job_timeout: Period,
 }
 
 /// How to sign in; exactly one of these.
@@ -169,6 +173,10 @@ fn default_include_deleted() -> bool {
     true
 }
 
+fn default_job_timeout() -> Period {
+    Period::secs(86_400)
+}
+
 /// What reading needs of the configuration, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -181,11 +189,13 @@ pub(crate) struct Settings {
     pub(crate) safety_lag: std::time::Duration,
     pub(crate) quota_share: f64,
     pub(crate) include_deleted: bool,
+    pub(crate) job_timeout: std::time::Duration,
+    pub(crate) door: Door,
 }
 
 impl SalesforceConfig {
     /// Checks every field against what the vendor and the connection's network allow.
-    pub(crate) fn check(&self, network: &Network) -> Result<Settings> {
+    pub(crate) fn check(&self, network: &Network, door: Door) -> Result<Settings> {
         let instance_url = match &self.instance_url {
             Some(text) => Some(hosts::origin("instance_url", text, network)?),
             None => None,
@@ -221,7 +231,9 @@ impl SalesforceConfig {
                 format!("is {}; it must be above 0 and at most 1", self.quota_share),
             ));
         }
-        for (field, period) in [("lookback", self.lookback), ("safety_lag", self.safety_lag)] {
+        for (field, period) in
+            [("lookback", self.lookback), ("safety_lag", self.safety_lag), ("job_timeout", self.job_timeout)]
+        {
             if period > Period::secs(LONGEST_PERIOD) {
                 return Err(wrong(field, "is longer than 365d"));
             }
@@ -236,6 +248,8 @@ impl SalesforceConfig {
             safety_lag: self.safety_lag.0,
             quota_share: self.quota_share,
             include_deleted: self.include_deleted,
+            job_timeout: self.job_timeout.0,
+            door,
         })
     }
 
@@ -277,8 +291,23 @@ pub(crate) fn wrong(field: &'static str, what: impl fmt::Display) -> Error {
 }
 
 /// A version of the API that is not retired.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct ApiVersion(String);
+
+impl TryFrom<String> for ApiVersion {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ApiVersion> for String {
+    fn from(version: ApiVersion) -> Self {
+        version.0
+    }
+}
 
 impl ApiVersion {
     fn parse(text: &str) -> Result<Self> {
@@ -294,6 +323,12 @@ impl ApiVersion {
             Some(Ok(number)) if number < 1_000 => Ok(Self(text.to_owned())),
             _ => Err(wrong("api_version", "is no API version such as v66.0")),
         }
+    }
+
+    /// Its number: 66 for `v66.0`.
+    pub(crate) fn number(&self) -> u32 {
+        let digits = self.0.trim_start_matches('v').split('.').next().unwrap_or_default();
+        digits.parse().unwrap_or_default()
     }
 
     /// `/services/data/v66.0`.

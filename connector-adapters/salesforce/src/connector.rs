@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_sdk::{
-    Authenticate, Catalog, Class, Connector, Context, Delivery, Discover, Error, Identity, Message, Plan,
-    Read, ReadRequest, Result, StreamId, StreamSelection, StreamSpec, StreamState, contract::CostEstimate,
-    http::StackHealth,
+    Acknowledged, Authenticate, Catalog, Class, Connector, Context, Delivery, Discover, Error, Identity,
+    Message, Plan, Read, ReadRequest, Result, StreamId, StreamSelection, StreamSpec, StreamState,
+    contract::CostEstimate, http::StackHealth,
 };
 use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 
 use crate::{
     api::Api,
+    bulk,
     config::SalesforceConfig,
+    door::Door,
     fault::{self, Then},
     query,
     quota::Usage,
@@ -22,19 +24,23 @@ use crate::{
 /// Objects that are described at once.
 const DESCRIBES_AT_ONCE: usize = 8;
 
-/// A Salesforce org, read by REST queries. Made by [`rest`](crate::rest).
+/// A Salesforce org. Made by [`rest`](crate::rest), [`bulk`](crate::bulk) and [`auto`](crate::auto).
 #[derive(Debug)]
 pub struct Salesforce {
     api: Arc<Api>,
 }
 
 impl Salesforce {
-    /// Checks the configuration and prepares. No I/O.
+    /// Checks the configuration and prepares to read by REST. No I/O.
     ///
     /// # Errors
     /// Config when a field does not fit, naming it.
     pub fn connect(config: &SalesforceConfig, cx: &Context) -> Result<Self> {
-        let settings = config.check(cx.network())?;
+        Self::connect_by(Door::Rest, config, cx)
+    }
+
+    pub(crate) fn connect_by(door: Door, config: &SalesforceConfig, cx: &Context) -> Result<Self> {
+        let settings = config.check(cx.network(), door)?;
         Ok(Self { api: Arc::new(Api::new(&config.auth, settings, cx)?) })
     }
 
@@ -45,7 +51,7 @@ impl Salesforce {
             return Described::Is(None);
         }
         match self.api.describe(cx, &object).await {
-            Ok(object) => Described::Is(object.stream()),
+            Ok(object) => Described::Is(object.stream(self.api.settings().door)),
             Err(error) if leaves_out(&error) => {
                 tracing::warn!(object, %error, "left out of the catalog");
                 Described::Is(None)
@@ -150,11 +156,35 @@ impl Discover for Salesforce {
 #[async_trait]
 impl Read for Salesforce {
     async fn partitions(&self, cx: &Context, stream: &StreamSelection, state: &StreamState) -> Result<Plan> {
-        survey::plan(&self.api, cx, stream, state).await
+        let plan = survey::plan(&self.api, cx, stream, state).await?;
+        for partition in &plan.folded {
+            // Acknowledged, and forgotten after this: the last chance to leave nothing at the vendor.
+            let known = state.partitions.get(partition).and_then(|known| known.state.as_ref());
+            if let Some(job) = known.and_then(bulk::job_of)
+                && let Err(error) = self.api.delete_job(cx, &job).await
+            {
+                tracing::info!(%error, "a Bulk job stays at the vendor, for seven days");
+            }
+        }
+        Ok(plan)
     }
 
     fn read(&self, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
-        query::read(Arc::clone(&self.api), request)
+        let api = Arc::clone(&self.api);
+        match api.settings().door {
+            Door::Rest => query::read(api, request),
+            Door::Bulk => bulk::read(api, request, false),
+            Door::Auto if survey::is_by_job(&request) => bulk::read(api, request, true),
+            Door::Auto => query::read(api, request),
+        }
+    }
+
+    /// What a job found is durable: it is deleted at the vendor.
+    async fn acknowledge(&self, cx: &Context, done: &Acknowledged) -> Result<()> {
+        match bulk::job_of(&done.state).filter(|_| done.state.is_complete()) {
+            Some(job) => self.api.delete_job(cx, &job).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -166,7 +196,8 @@ impl Connector for Salesforce {
 
     async fn estimate_cost(&self, cx: &Context, stream: &StreamSelection) -> Result<CostEstimate> {
         let records = survey::count(&self.api, cx, stream).await?;
-        let requests = records.div_ceil(u64::from(self.api.settings().page_size)).max(1);
+        let settings = self.api.settings();
+        let requests = settings.door.requests(&stream.spec, records, settings.page_size);
         let remaining = self.api.quota().usage().map(Usage::remaining);
         Ok(CostEstimate::new(Some(requests), Some(records)).with_quota_remaining(remaining))
     }

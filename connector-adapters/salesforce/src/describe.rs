@@ -4,7 +4,7 @@ use connector_sdk::StreamSpec;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::objects;
+use crate::{door::Door, objects};
 
 /// The fields a stream may be read by, best first: only `SystemModstamp` moves on every change.
 const CURSOR_FIELDS: [&str; 4] = ["SystemModstamp", "LastModifiedDate", "CreatedDate", "LoginTime"];
@@ -75,13 +75,13 @@ fn yes() -> bool {
 
 impl Object {
     /// The stream; none when the object cannot be queried as a whole.
-    pub(crate) fn stream(&self) -> Option<StreamSpec> {
+    pub(crate) fn stream(&self, door: Door) -> Option<StreamSpec> {
         if !self.queryable || self.fields.is_empty() || !objects::is_readable(&self.name) {
             return None;
         }
         let ordered = !objects::is_unordered(&self.name);
         let by_id = ordered && self.field(ID).is_some_and(Field::is_ordered);
-        let mut spec = StreamSpec::new(self.name.as_str(), self.schema(by_id));
+        let mut spec = StreamSpec::new(self.name.as_str(), self.schema(by_id, door));
         if self.field(ID).is_some() {
             spec = spec.with_primary_key([ID]);
         }
@@ -103,9 +103,10 @@ impl Object {
         self.fields.iter().find(|field| field.name == name)
     }
 
-    fn schema(&self, by_id: bool) -> Value {
+    fn schema(&self, by_id: bool, door: Door) -> Value {
+        let served = self.fields.iter().filter(|field| !door.is_narrow() || field.is_in_bulk());
         let properties: Map<String, Value> =
-            self.fields.iter().map(|field| (field.name.clone(), field.schema())).collect();
+            served.map(|field| (field.name.clone(), field.schema())).collect();
         let mut schema = json!({ "type": "object", "properties": properties });
         if !by_id {
             schema[UNORDERED] = true.into();
@@ -117,6 +118,12 @@ impl Object {
 impl Field {
     fn is_ordered(&self) -> bool {
         self.filterable && self.sortable
+    }
+
+    /// Whether the Bulk API serves it: no compound fields, whose parts stand beside them, and no files (Bulk API
+    /// guide, "Queries").
+    fn is_in_bulk(&self) -> bool {
+        !["address", "location", BASE64].contains(&self.kind.as_str())
     }
 
     /// The vendor's type as JSON Schema. One that is not known is a string, never an error: new ones come
@@ -167,6 +174,17 @@ pub(crate) trait Described {
     fn has_recycle_bin(&self) -> bool;
     /// Whether the field holds a file. A query answers a link to it, not its bytes.
     fn is_file(&self, field: &str) -> bool;
+    /// What the field's values are.
+    fn kind(&self, field: &str) -> FieldKind;
+}
+
+/// What a field's values are, as far as a reader of text has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldKind {
+    Boolean,
+    Integer,
+    Number,
+    Text,
 }
 
 impl Described for StreamSpec {
@@ -185,6 +203,22 @@ impl Described for StreamSpec {
             .and_then(|all| all.get(field))
             .and_then(|one| one.get("format"));
         format.and_then(Value::as_str) == Some(BASE64)
+    }
+
+    fn kind(&self, field: &str) -> FieldKind {
+        let schema = self.json_schema.get("properties").and_then(|all| all.get(field));
+        let kind = schema.and_then(|schema| schema.get("type"));
+        let is = |name: &str| match kind {
+            Some(Value::String(kind)) => kind == name,
+            Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == name),
+            _ => false,
+        };
+        match () {
+            () if is("boolean") => FieldKind::Boolean,
+            () if is("integer") => FieldKind::Integer,
+            () if is("number") => FieldKind::Number,
+            () => FieldKind::Text,
+        }
     }
 }
 

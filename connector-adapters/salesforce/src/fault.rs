@@ -9,13 +9,13 @@ mod rules;
 use std::{error::Error as StdError, fmt};
 
 use connector_sdk::{
-    Class, Error, Timestamp,
+    Class, Delivery, Error, Timestamp,
     http::{Faults, Request, Response, StatusCode, StatusFaults},
     secret::redacted,
 };
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{api::PAGES, quota};
+use crate::{api::PAGES, bulk::RESULTS, quota};
 
 /// Reads Salesforce's answers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +50,8 @@ pub(crate) enum Then {
     Redescribe,
     /// The query takes too long: ask for less at once.
     Shrink,
+    /// The Bulk API does not serve this, or not now: REST may.
+    Elsewhere,
 }
 
 /// What the vendor said, kept as the source of the error.
@@ -120,6 +122,13 @@ pub(crate) fn signing_in(error: Error) -> Error {
     advised.with_source(error)
 }
 
+/// An error of a Bulk job that has ended otherwise than with results.
+pub(crate) fn elsewhere(operation: &'static str, advice: &'static str, said: Option<&str>) -> Error {
+    let error = Error::permanent(operation, advice).with_delivery(Delivery::Answered);
+    let said = Said { code: "Failed".to_owned(), message: said.unwrap_or_default().to_owned() };
+    refused(error, &said, Then::Elsewhere)
+}
+
 fn refused(error: Error, said: &Said, then: Then) -> Error {
     let error = match said.line() {
         line if line.is_empty() => error,
@@ -159,7 +168,7 @@ fn no_data(request: &Request, response: &Response) -> Option<&'static str> {
         return Some("the vendor answered with an HTML page instead of data");
     }
     let is_broken = response.status == StatusCode::OK
-        && request.operation() != PAGES
+        && ![PAGES, RESULTS].contains(&request.operation())
         && serde_json::from_slice::<IgnoredAny>(&response.body).is_err();
     is_broken.then_some("the answer ends in the middle, or is no JSON")
 }

@@ -2,9 +2,11 @@
 
 mod api;
 mod auth;
+mod bulk;
 mod config;
 mod connector;
 mod describe;
+mod door;
 mod fault;
 mod hosts;
 mod manifest;
@@ -19,6 +21,8 @@ mod survey;
 mod walk;
 
 use connector_sdk::{Context, Factory, contract::TypedFactory};
+
+use door::Door;
 
 pub use config::{Auth, ClientCredentials, JwtBearer, RefreshToken, SalesforceConfig, Session};
 pub use connector::Salesforce;
@@ -40,8 +44,34 @@ pub use connector::Salesforce;
 /// assert!(connector.is_ok());
 /// ```
 pub fn rest() -> impl Factory {
-    TypedFactory::new(manifest::rest(), |config: SalesforceConfig, cx: &Context| {
-        Salesforce::connect(&config, cx)
+    factory(Door::Rest)
+}
+
+/// The Bulk API 2.0 door, `salesforce/bulk`: each read is a query job at the vendor, whose results are fetched side by
+/// side. For objects with many rows; one that the Bulk API does not serve is skipped, and named.
+///
+/// ```
+/// use connector_sdk::Factory;
+/// assert_eq!(connector_salesforce::bulk().manifest().id().as_str(), "salesforce/bulk");
+/// ```
+pub fn bulk() -> impl Factory {
+    factory(Door::Bulk)
+}
+
+/// Both doors, `salesforce/auto`: a Bulk job where there is much to read, REST where there is little, where the Bulk API
+/// does not serve the object, and where the day's jobs are used up.
+///
+/// ```
+/// use connector_sdk::Factory;
+/// assert_eq!(connector_salesforce::auto().manifest().id().as_str(), "salesforce/auto");
+/// ```
+pub fn auto() -> impl Factory {
+    factory(Door::Auto)
+}
+
+fn factory(door: Door) -> impl Factory {
+    TypedFactory::new(manifest::of(door), move |config: SalesforceConfig, cx: &Context| {
+        Salesforce::connect_by(door, &config, cx)
     })
     .with_sign_in(|config, cx| auth::sign_in(&config, cx))
 }

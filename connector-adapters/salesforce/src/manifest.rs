@@ -2,16 +2,24 @@
 
 use connector_sdk::manifest::{AuthMethod, Capability, Category, Compliance, Manifest};
 
-use crate::hosts::VENDOR_HOSTS;
+use crate::{door::Door, hosts::VENDOR_HOSTS};
 
-/// `salesforce/rest`.
-pub(crate) fn rest() -> Manifest {
+/// `salesforce/rest`, `salesforce/bulk`, `salesforce/auto`.
+pub(crate) fn of(door: Door) -> Manifest {
+    let (method, description) = match door {
+        Door::Rest => ("rest", "Objects of a Salesforce org, read by SOQL queries over REST."),
+        Door::Bulk => ("bulk", "Objects of a Salesforce org, read by Bulk API 2.0 query jobs."),
+        Door::Auto => (
+            "auto",
+            "Objects of a Salesforce org, read by Bulk API 2.0 where there is much, by REST where there is little.",
+        ),
+    };
     let mut compliance = Compliance::personal_data();
     compliance.residency = Some("where the org's instance is".to_owned());
     compliance.terms_url = Some("https://www.salesforce.com/company/legal/agreements/".to_owned());
-    Manifest::new("salesforce", "rest", env!("CARGO_PKG_VERSION"))
+    Manifest::new("salesforce", method, env!("CARGO_PKG_VERSION"))
         .with_title("Salesforce")
-        .with_description("Objects of a Salesforce org, read by SOQL queries over REST.")
+        .with_description(description)
         .with_taxonomy(Category::Crm, &["person", "company", "deal", "case", "activity"])
         .with_capabilities([
             Capability::Incremental,
@@ -37,8 +45,14 @@ mod tests {
 
     #[test]
     fn it_says_who_it_is_and_where_it_goes() {
-        let manifest = rest();
-        assert_eq!(manifest.id().as_str(), "salesforce/rest");
+        for (door, id) in [
+            (Door::Rest, "salesforce/rest"),
+            (Door::Bulk, "salesforce/bulk"),
+            (Door::Auto, "salesforce/auto"),
+        ] {
+            assert_eq!(of(door).id().as_str(), id);
+        }
+        let manifest = of(Door::Rest);
         assert!(manifest.claims(Capability::Incremental) && !manifest.claims(Capability::Actions));
         assert!(!manifest.compliance.writes && manifest.compliance.personal_data);
     }

@@ -22,8 +22,9 @@ use crate::walk::WindowState;
 
 /// The version of the states written here.
 pub(crate) const STATE_VERSION: u32 = 1;
-/// Rows that one window is meant to have, and the most windows of one plan.
+/// Rows that one window is meant to have, by pages and by a job, and the most windows of one plan.
 const WINDOW_ROWS: u64 = 50_000;
+const JOB_ROWS: u64 = 2_000_000;
 const MAX_WINDOWS: u64 = 16;
 /// Where the rows are not known, a window is this long: 30 days.
 const WINDOW_MILLIS: u64 = 30 * 86_400_000;
@@ -57,6 +58,14 @@ struct Windows {
     remember_from: Timestamp,
     /// Where one window ends and the next begins, and both ends.
     bounds: Vec<Timestamp>,
+    /// Whether they are read by Bulk jobs.
+    #[serde(default, skip_serializing_if = "is_false")]
+    by_job: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde wants")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What a reader has to know of its window: travels in [`Partition::slice`].
@@ -71,6 +80,9 @@ pub(crate) struct Window {
     pub(crate) remember_from: Timestamp,
     /// Rows from here on may have changed while they were read: their place in the order is not certain.
     pub(crate) settled_before: Timestamp,
+    /// Whether it is to be read by a Bulk job.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(crate) by_job: bool,
 }
 
 impl Window {
@@ -92,6 +104,7 @@ impl Windows {
                 high: *high,
                 remember_from: self.remember_from,
                 settled_before: self.planned_at,
+                by_job: self.by_job,
             }),
             _ => None,
         })
@@ -159,6 +172,8 @@ pub(crate) struct Answer {
     pub(crate) oldest: Option<Timestamp>,
     /// Rows to read; none: it could not say.
     pub(crate) rows: Option<u64>,
+    /// Whether so many are read by Bulk jobs.
+    pub(crate) by_job: bool,
 }
 
 impl Watermark {
@@ -203,8 +218,10 @@ impl Watermark {
             self.seen.forget_before(remember_from.as_millis());
             return (self, Vec::new());
         }
-        let bounds = bounds(low, split_from.max(low), high, answer.rows);
-        let plan = Windows { planned_at, closes, remember_from, bounds };
+        let window_rows = if answer.by_job { JOB_ROWS } else { WINDOW_ROWS };
+        let rows = answer.rows.map(|rows| rows / window_rows);
+        let bounds = bounds(low, split_from.max(low), high, rows);
+        let plan = Windows { planned_at, closes, remember_from, bounds, by_job: answer.by_job };
         let windows = plan.iter().collect();
         self.plan = Some(plan);
         (self, windows)
@@ -216,11 +233,11 @@ impl Watermark {
     }
 }
 
-/// Cuts `[low, high)` into windows of whole seconds, but for its ends. Cuts lie after `from` only.
-fn bounds(low: Timestamp, from: Timestamp, high: Timestamp, rows: Option<u64>) -> Vec<Timestamp> {
+/// Cuts `[low, high)` into so many windows of whole seconds, but for its ends. Cuts lie after `from` only.
+fn bounds(low: Timestamp, from: Timestamp, high: Timestamp, windows: Option<u64>) -> Vec<Timestamp> {
     let span = high.saturating_since(from);
     let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    let windows = rows.map_or(millis / WINDOW_MILLIS, |rows| rows / WINDOW_ROWS).clamp(1, MAX_WINDOWS);
+    let windows = windows.unwrap_or(millis / WINDOW_MILLIS).clamp(1, MAX_WINDOWS);
     let mut bounds = vec![low];
     for index in 1..windows {
         let cut = floor_to_second(from + Duration::from_millis(millis / windows * index));

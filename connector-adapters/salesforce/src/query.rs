@@ -40,6 +40,13 @@ pub(crate) fn read(api: Arc<Api>, request: ReadRequest) -> BoxStream<'static, Re
         }
         yield Message::State(reader.walk.last_state()?.covering(uncovered));
     };
+    as_messages(messages.boxed())
+}
+
+/// Makes of an error what it means for the run.
+pub(crate) fn as_messages(
+    messages: BoxStream<'static, Result<Message>>,
+) -> BoxStream<'static, Result<Message>> {
     messages
         .map(|message| match message {
             // Not allowed to read this object: the run names it and goes on with the others.
@@ -124,7 +131,7 @@ fn soql(selection: &Selection, walk: &Walk) -> Result<String> {
     Ok(walk.narrow(query)?.to_string())
 }
 
-fn walk(selection: &Selection, request: &ReadRequest) -> Result<Walk> {
+pub(crate) fn walk(selection: &Selection, request: &ReadRequest) -> Result<Walk> {
     // A state that says "done" is not resumed from: the host asks for a new read.
     let state = request.state.as_ref().filter(|state| !state.is_complete());
     if request.stream.mode == SyncMode::Incremental {
@@ -138,9 +145,12 @@ fn walk(selection: &Selection, request: &ReadRequest) -> Result<Walk> {
             seen_before: watermark.seen,
         }));
     }
-    if !selection.is_ordered() {
-        return Ok(Walk::Pass);
-    }
+    if selection.is_ordered() { keyset(request) } else { Ok(Walk::Pass) }
+}
+
+/// The walk of a full read that can be resumed.
+pub(crate) fn keyset(request: &ReadRequest) -> Result<Walk> {
+    let state = request.state.as_ref().filter(|state| !state.is_complete());
     let state = state.map(|state| state.decode::<KeysetState>(STATE_VERSION)).transpose()?;
     Ok(Walk::Keyset(state.unwrap_or_default()))
 }

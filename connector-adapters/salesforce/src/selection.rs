@@ -5,6 +5,7 @@ use std::sync::Arc;
 use connector_sdk::{Error, Result, StreamSelection, StreamSpec, Timestamp, record::PageSpec};
 
 use crate::{
+    bulk::Columns,
     config::Settings,
     describe::{Described, IS_DELETED},
     soql::{Condition, Query},
@@ -37,9 +38,15 @@ impl Selection {
         if let Some(unknown) =
             chosen.into_iter().flatten().find(|name| !spec.fields().any(|known| known == *name))
         {
+            let why = if settings.door.is_narrow() {
+                ": the Bulk API serves the parts of a compound field (`BillingCity` …), not the field, and no files; \
+                 `salesforce/rest` serves both"
+            } else {
+                ""
+            };
             return Err(Error::config(
                 "query",
-                format!("the stream `{}` has no field `{unknown}`", spec.name),
+                format!("the stream `{}` has no field `{unknown}`{why}", spec.name),
             ));
         }
         if spec.cursor_field.is_none() && (stream.since.is_some() || stream.until.is_some()) {
@@ -57,6 +64,11 @@ impl Selection {
             .map(str::to_owned)
             .collect();
         Ok(Self { fields, since: stream.since, until: stream.until, all, spec })
+    }
+
+    /// The stream.
+    pub(crate) fn spec(&self) -> &StreamSpec {
+        &self.spec
     }
 
     /// The object's name.
@@ -98,6 +110,18 @@ impl Selection {
         let since = self.since.map(|since| Condition::at_or_after(cursor, since)).transpose()?;
         let until = self.until.map(|until| Condition::before(cursor, until)).transpose()?;
         Ok(query.filter(since).filter(until))
+    }
+
+    /// What to find in the columns of a CSV.
+    pub(crate) fn columns(&self) -> Columns {
+        let with_kind = |name: &String| (name.clone(), self.spec.kind(name));
+        Columns {
+            stream: self.spec.name.clone(),
+            fields: self.fields.iter().map(with_kind).collect(),
+            key: self.spec.primary_key.first().cloned(),
+            cursor: self.spec.cursor_field.clone(),
+            deleted: self.all.then_some(IS_DELETED),
+        }
     }
 
     /// What to find in its pages.

@@ -3,13 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use connector_sdk::{
-    Class, Context, Delivery, Error, Partition, Plan, Result, StreamSelection, StreamState, SyncMode,
-    Timestamp, contract::Skipped,
+    Class, Context, Delivery, Error, Partition, Plan, ReadRequest, Result, StreamSelection, StreamState,
+    SyncMode, Timestamp, contract::Skipped,
 };
+use serde::{Deserialize, Serialize};
 
 use crate::{
     api::Api,
+    bulk,
     describe::ID,
+    door::Door,
     fault::{self, Then},
     pages::Source,
     plan::{Answer, Reach, Standing, Window},
@@ -30,10 +33,12 @@ pub(crate) async fn plan(
     stream: &StreamSelection,
     state: &StreamState,
 ) -> Result<Plan> {
-    if stream.mode == SyncMode::Full {
-        return Ok(Plan::read([Partition::new(ALL)]));
-    }
-    match Survey::new(api, cx, stream)?.plan(state).await {
+    let survey = Survey::new(api, cx, stream)?;
+    let plan = match stream.mode {
+        SyncMode::Full => survey.plan_full().await,
+        SyncMode::Incremental => survey.plan(state).await,
+    };
+    match plan {
         Err(error) if fault::then(&error) == Then::Skip => {
             let mut plan = Plan::nothing();
             plan.skipped.push(Skipped { partition: ALL.into(), error: Arc::new(error) });
@@ -55,6 +60,26 @@ struct Survey {
     selection: Selection,
     source: Source,
     reach: Reach,
+    door: Door,
+}
+
+/// What the reader of a full read has to know: travels in [`Partition::slice`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Full {
+    /// Whether it is to be read by a Bulk job.
+    pub(crate) by_job: bool,
+}
+
+/// Whether a partition is to be read by a Bulk job: planned so, or begun so.
+pub(crate) fn is_by_job(request: &ReadRequest) -> bool {
+    let is_begun =
+        request.state.as_ref().is_some_and(|state| !state.is_complete() && bulk::job_of(state).is_some());
+    let is_planned = match request.stream.mode {
+        SyncMode::Full => request.partition.slice::<Full>().is_ok_and(|full| full.by_job),
+        SyncMode::Incremental => request.partition.slice::<Window>().is_ok_and(|window| window.by_job),
+    };
+    is_begun || is_planned
 }
 
 /// What was found by asking.
@@ -75,7 +100,22 @@ impl Survey {
             since: stream.since,
             until: stream.until,
         };
-        Ok(Self { cx: cx.clone(), selection, source, reach })
+        Ok(Self { cx: cx.clone(), selection, source, reach, door: settings.door })
+    }
+
+    /// One partition, told which way it is read where there is a choice.
+    async fn plan_full(&self) -> Result<Plan> {
+        let all = Partition::new(ALL);
+        if self.door != Door::Auto {
+            return Ok(Plan::read([all]));
+        }
+        let rows = match self.count(self.selection.bounded(self.selection.count()?)?).await {
+            Ok((rows, _)) => Some(rows),
+            Err(error) if cannot_count(&error) => None,
+            Err(error) => return Err(error),
+        };
+        let by_job = self.door.takes_job(self.selection.spec(), rows);
+        Ok(Plan::read([all.with_slice(&Full { by_job })?]))
     }
 
     async fn plan(&self, state: &StreamState) -> Result<Plan> {
@@ -91,6 +131,7 @@ impl Survey {
             None => self.first_load().await?,
             Some(low) => self.changes_since(low).await?,
         };
+        let answer = Answer { by_job: self.door.takes_job(self.selection.spec(), answer.rows), ..answer };
         let (watermark, windows) = watermark.next(&self.reach, &answer);
         Ok(read(&windows)?.with_state(watermark.state()?).folding(folded))
     }
@@ -102,11 +143,11 @@ impl Survey {
         let Found { first, now } = self.ask(query).await?;
         let oldest = first.map(Timestamp::from_millis);
         if oldest.is_none() {
-            return Ok(Answer { now, oldest, rows: Some(0) });
+            return Ok(Answer { now, oldest, rows: Some(0), by_job: false });
         }
         match self.count(self.selection.bounded(self.selection.count()?)?).await {
-            Ok((rows, now)) => Ok(Answer { now, oldest, rows: Some(rows) }),
-            Err(error) if cannot_count(&error) => Ok(Answer { now, oldest, rows: None }),
+            Ok((rows, now)) => Ok(Answer { now, oldest, rows: Some(rows), by_job: false }),
+            Err(error) if cannot_count(&error) => Ok(Answer { now, oldest, rows: None, by_job: false }),
             Err(error) => Err(error),
         }
     }
@@ -115,10 +156,10 @@ impl Survey {
     async fn changes_since(&self, low: Timestamp) -> Result<Answer> {
         let condition = Condition::at_or_after(self.selection.cursor()?, low)?;
         match self.count(self.selection.count()?.filter(condition)).await {
-            Ok((rows, now)) => Ok(Answer { now, oldest: None, rows: Some(rows) }),
+            Ok((rows, now)) => Ok(Answer { now, oldest: None, rows: Some(rows), by_job: false }),
             Err(error) if cannot_count(&error) => {
                 let now = self.ask(self.select([ID])?.limit(1)).await?.now;
-                Ok(Answer { now, oldest: None, rows: None })
+                Ok(Answer { now, oldest: None, rows: None, by_job: false })
             }
             Err(error) => Err(error),
         }

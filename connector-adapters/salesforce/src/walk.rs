@@ -13,6 +13,7 @@ use connector_sdk::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bulk::JobState,
     describe::ID,
     plan::{STATE_VERSION, Window},
     soql::{Condition, Query},
@@ -48,6 +49,9 @@ pub(crate) struct WindowState {
     /// Rows delivered that a look-back will meet again.
     #[serde(default)]
     pub(crate) seen: Seen,
+    /// Where a Bulk job stands that reads what is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job: Option<JobState>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,16 +66,29 @@ struct Position {
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeysetState {
     after: Option<String>,
+    /// Where a Bulk job stands that reads what is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job: Option<JobState>,
 }
 
 impl Walk {
     /// Narrows the query to what is left, in the order that makes it resumable.
     pub(crate) fn narrow(&self, query: Query) -> Result<Query> {
+        let query = self.rest(query)?;
         match self {
-            Self::Window(walk) => walk.narrow(query),
+            Self::Window(walk) => query.order_by(&walk.cursor)?.order_by(ID),
+            Self::Keyset(_) => query.order_by(ID),
+            Self::Pass => Ok(query),
+        }
+    }
+
+    /// Narrows the query to what is left, in no order.
+    pub(crate) fn rest(&self, query: Query) -> Result<Query> {
+        match self {
+            Self::Window(walk) => walk.rest(query),
             Self::Keyset(state) => {
                 let rest = state.after.as_deref().map(|id| Condition::greater(ID, id)).transpose()?;
-                query.filter(rest).order_by(ID)
+                Ok(query.filter(rest))
             }
             Self::Pass => Ok(query),
         }
@@ -92,6 +109,33 @@ impl Walk {
         Ok(batch)
     }
 
+    /// Takes in rows of a Bulk job, which come in no order: leaves those that are to be delivered.
+    pub(crate) fn take_unordered(&mut self, mut batch: Batch) -> Batch {
+        match self {
+            Self::Window(walk) => walk.keep_new(&mut batch),
+            Self::Keyset(_) | Self::Pass => batch = batch.into_snapshot(),
+        }
+        batch
+    }
+
+    /// Where the Bulk job stands that reads what is left, if there is one.
+    pub(crate) fn job(&self) -> Option<&JobState> {
+        match self {
+            Self::Window(walk) => walk.state.job.as_ref(),
+            Self::Keyset(state) => state.job.as_ref(),
+            Self::Pass => None,
+        }
+    }
+
+    /// Notes where the Bulk job stands; none: what is left is not read by one.
+    pub(crate) fn set_job(&mut self, job: Option<JobState>) {
+        match self {
+            Self::Window(walk) => walk.state.job = job,
+            Self::Keyset(state) => state.job = job,
+            Self::Pass => (),
+        }
+    }
+
     /// The state that covers everything taken so far; none where only the end can be covered.
     pub(crate) fn state(&self) -> Result<Option<State>> {
         match self {
@@ -103,11 +147,15 @@ impl Walk {
 
     /// The state that covers the whole.
     pub(crate) fn last_state(&self) -> Result<State> {
-        let state = match self.state()? {
-            Some(state) => state,
-            None => State::encode(STATE_VERSION, &KeysetState::default())?,
-        };
-        Ok(state.completing())
+        Ok(self.last_known()?.completing())
+    }
+
+    /// The same where it can only be the one of the start.
+    pub(crate) fn last_known(&self) -> Result<State> {
+        match self.state()? {
+            Some(state) => Ok(state),
+            None => State::encode(STATE_VERSION, &KeysetState::default()),
+        }
     }
 
     /// Whether a query that broke off can be put again from where the read is.
@@ -117,20 +165,20 @@ impl Walk {
 }
 
 impl WindowWalk {
-    fn narrow(&self, query: Query) -> Result<Query> {
+    fn rest(&self, query: Query) -> Result<Query> {
         let Window { low, high, .. } = self.window;
         let from = match &self.state.after {
             None => Condition::at_or_after(&self.cursor, low)?,
             Some(Position { cursor, id }) => Condition::after(&self.cursor, *cursor, ID, id)?,
         };
-        query.filter(from).filter(Condition::before(&self.cursor, high)?).order_by(&self.cursor)?.order_by(ID)
+        Ok(query.filter(from).filter(Condition::before(&self.cursor, high)?))
     }
 
     /// A row is answered with the cursor it has now, in the place it had when the query began. One that
     /// changed in between must neither be delivered here (a later window has it) nor be taken for a place
     /// to resume from.
     fn take(&mut self, batch: &mut Batch) -> Result<()> {
-        let Self { cursor, window, state, seen_before } = self;
+        let Self { cursor, window, state, .. } = self;
         let (low, high) = (window.low.as_millis(), window.high.as_millis());
         let settled = low..high.min(window.settled_before.as_millis());
         if batch.iter().any(|record| record.source_timestamp.is_none()) {
@@ -144,6 +192,14 @@ impl WindowWalk {
             let at = Timestamp::from_millis(last.source_timestamp.unwrap_or(low));
             state.after = Some(Position { cursor: at, id: id_of(&last)? });
         }
+        self.keep_new(batch);
+        Ok(())
+    }
+
+    /// Leaves the rows of this window that were not delivered before.
+    fn keep_new(&mut self, batch: &mut Batch) {
+        let Self { window, state, seen_before, .. } = self;
+        let (low, high) = (window.low.as_millis(), window.high.as_millis());
         batch.retain(|record| {
             let at = record.source_timestamp.unwrap_or(low);
             if at < low || at >= high || seen_before.contains(&record) {
@@ -157,7 +213,6 @@ impl WindowWalk {
             }
             true
         });
-        Ok(())
     }
 }
 

@@ -121,6 +121,7 @@ impl<'a> StreamRun<'a> {
             pending: std::collections::BTreeMap::new(),
             pending_bytes: 0,
             pending_since: None,
+            is_pressed: false,
             emitted: Emitted::default(),
             generation: None,
         };

@@ -28,6 +28,8 @@ pub(super) struct Writer {
     pub(super) pending_bytes: u64,
     /// When the oldest of them came, by the monotonic clock.
     pub(super) pending_since: Option<Duration>,
+    /// Whether one of them is not to be kept waiting.
+    pub(super) is_pressed: bool,
     /// What was emitted since the last commit, for the report.
     pub(super) emitted: Emitted,
     /// The keys of a full read, where deletes are to be concluded from them.
@@ -58,6 +60,7 @@ impl Writer {
     /// Takes a state that covers what was emitted of its partition.
     pub(super) fn cover(&mut self, commit: Commit) {
         self.pending_since.get_or_insert_with(|| self.cx.clock().monotonic());
+        self.is_pressed |= commit.state.is_prompt();
         match self.pending.get_mut(&commit.partition) {
             None => {
                 self.pending.insert(commit.partition.clone(), commit);
@@ -78,6 +81,9 @@ impl Writer {
     /// How long until a commit is due by time; none while nothing waits.
     pub(super) fn remaining(&self) -> Option<Duration> {
         let since = self.pending_since?;
+        if self.is_pressed {
+            return Some(Duration::ZERO);
+        }
         let waited = self.cx.clock().monotonic().saturating_sub(since);
         Some(self.options.commit_interval.saturating_sub(waited))
     }
@@ -85,6 +91,7 @@ impl Writer {
     /// Commit, checkpoint, acknowledge. Nothing is acknowledged that is not durable in both places.
     pub(super) async fn commit(&mut self, report: &mut StreamReport) -> Result<()> {
         self.pending_since = None;
+        self.is_pressed = false;
         self.pending_bytes = 0;
         let commits: Vec<Commit> = std::mem::take(&mut self.pending).into_values().collect();
         let records: u64 = commits.iter().map(|commit| commit.tally.count).sum();

@@ -2,6 +2,7 @@ use connector_sdk::{Class, Context, Factory, Network};
 use serde_json::{Value, json, value::RawValue};
 
 use super::*;
+use crate::door::Door;
 
 fn config(change: impl FnOnce(&mut Value)) -> Value {
     let mut config = json!({
@@ -13,7 +14,7 @@ fn config(change: impl FnOnce(&mut Value)) -> Value {
 }
 
 fn check(config: &Value) -> Result<Settings> {
-    serde_json::from_value::<SalesforceConfig>(config.clone()).unwrap().check(&Network::default())
+    serde_json::from_value::<SalesforceConfig>(config.clone()).unwrap().check(&Network::default(), Door::Rest)
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn an_unknown_key_is_refused_by_name_and_no_secret_is_shown() {
 fn the_schema_documents_every_field() {
     let schema = serde_json::to_value(schemars::schema_for!(SalesforceConfig)).unwrap();
     let properties = schema["properties"].as_object().unwrap();
-    assert_eq!(properties.len(), 9);
+    assert_eq!(properties.len(), 10);
     for (name, property) in properties {
         assert!(property["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}");
     }

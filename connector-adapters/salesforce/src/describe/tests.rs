@@ -3,6 +3,7 @@ use std::{fs, path::PathBuf};
 use connector_sdk::SyncMode;
 
 use super::*;
+use crate::door::Door;
 
 fn field(name: &str, kind: &str, nillable: bool, ordered: bool) -> Value {
     json!({"name": name, "type": kind, "nillable": nillable, "filterable": ordered, "sortable": ordered})
@@ -59,7 +60,7 @@ fn every_type_has_a_json_schema_and_an_unknown_one_is_text() {
 fn a_compound_field_is_an_object_of_its_parts() {
     let schema =
         object("A", &[field("Where", "location", true, false), field("Home", "address", true, false)]);
-    let schema = schema.stream().unwrap().json_schema;
+    let schema = schema.stream(Door::Rest).unwrap().json_schema;
     assert_eq!(schema["properties"]["Where"]["type"], json!(["object", "null"]));
     assert!(schema["properties"]["Where"]["properties"]["latitude"].is_object());
     for part in ["street", "city", "state", "postalCode", "country", "latitude", "geocodeAccuracy"] {
@@ -75,7 +76,7 @@ fn the_best_field_that_can_be_read_by_is_the_cursor() {
         field("LastModifiedDate", "datetime", false, true),
         field("SystemModstamp", "datetime", false, true),
     ];
-    let cursor = |fields: &[Value]| object("A", fields).stream().unwrap().cursor_field;
+    let cursor = |fields: &[Value]| object("A", fields).stream(Door::Rest).unwrap().cursor_field;
     assert_eq!(cursor(&all).as_deref(), Some("SystemModstamp"));
     assert_eq!(cursor(&all[..3]).as_deref(), Some("LastModifiedDate"));
     assert_eq!(cursor(&all[..2]).as_deref(), Some("CreatedDate"));
@@ -95,15 +96,15 @@ fn the_best_field_that_can_be_read_by_is_the_cursor() {
 fn d_10_an_object_without_an_order_can_only_be_read_in_one_pass() {
     let unordered =
         object("A", &[field("Id", "id", false, false), field("SystemModstamp", "datetime", false, true)]);
-    let spec = unordered.stream().unwrap();
+    let spec = unordered.stream(Door::Rest).unwrap();
     assert_eq!((spec.cursor_field.clone(), spec.modes.clone()), (None, vec![SyncMode::Full]));
     assert!(!spec.is_ordered());
     let listed = object(
         "TabDefinition",
         &[field("Id", "id", false, true), field("SystemModstamp", "datetime", false, true)],
     );
-    assert!(!listed.stream().unwrap().is_ordered());
-    let without_id = object("B", &[field("Name", "string", false, true)]).stream().unwrap();
+    assert!(!listed.stream(Door::Rest).unwrap().is_ordered());
+    let without_id = object("B", &[field("Name", "string", false, true)]).stream(Door::Rest).unwrap();
     assert!(without_id.primary_key.is_empty() && !without_id.is_ordered());
 }
 
@@ -114,7 +115,7 @@ fn files_and_the_recycle_bin_are_known_from_the_schema() {
         field("Body", "base64", true, false),
         field("IsDeleted", "boolean", false, true),
     ];
-    let spec = object("Attachment", &fields).stream().unwrap();
+    let spec = object("Attachment", &fields).stream(Door::Rest).unwrap();
     assert!(spec.is_file("Body") && !spec.is_file("Id") && !spec.is_file("Nope"));
     assert!(spec.has_recycle_bin() && spec.is_ordered());
 }
@@ -122,11 +123,11 @@ fn files_and_the_recycle_bin_are_known_from_the_schema() {
 #[test]
 fn what_cannot_be_queried_is_no_stream() {
     let mut object = object("A", &[field("Id", "id", false, true)]);
-    assert!(object.stream().is_some());
+    assert!(object.stream(Door::Rest).is_some());
     object.queryable = false;
-    assert!(object.stream().is_none());
-    assert!(super::tests::object("Vote", &[field("Id", "id", false, true)]).stream().is_none());
-    assert!(super::tests::object("Empty", &[]).stream().is_none());
+    assert!(object.stream(Door::Rest).is_none());
+    assert!(super::tests::object("Vote", &[field("Id", "id", false, true)]).stream(Door::Rest).is_none());
+    assert!(super::tests::object("Empty", &[]).stream(Door::Rest).is_none());
 }
 
 /// The recordings of a real org, where the machine has them.
@@ -141,7 +142,7 @@ fn recorded_describes_become_streams() {
     for name in ["Account", "Case"] {
         let Some(text) = recorded(&format!("cumulusci_describe_{name}.json")) else { return };
         let object: Object = serde_json::from_str(&text).unwrap();
-        let spec = object.stream().unwrap();
+        let spec = object.stream(Door::Rest).unwrap();
         assert_eq!(spec.name.as_str(), name);
         assert_eq!(spec.primary_key, ["Id"]);
         assert_eq!(spec.cursor_field.as_deref(), Some("SystemModstamp"));

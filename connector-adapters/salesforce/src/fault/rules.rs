@@ -98,8 +98,8 @@ const RULES: &[Rule] = &[
     // Quotas. One code stands for both; only the text tells the day's from the moment's.
     rule("REQUEST_LIMIT_EXCEEDED", "totalrequests", RateLimited, "the org's API requests of the last 24 hours are used up; what is read is kept, run again later").next_day(),
     rule("REQUEST_LIMIT_EXCEEDED", "", RateLimited, "too many requests run at once in this org"),
-    rule("", "max bulk v2 query jobs", RateLimited, "the org's Bulk query jobs of the last 24 hours are used up; use the REST door or run again later").next_day(),
-    rule("", "max bulk v2 query result size", RateLimited, "the org's Bulk result volume of the last 24 hours is used up; use the REST door or run again later").next_day(),
+    rule("", "max bulk v2 query jobs", RateLimited, "the org's Bulk query jobs of the last 24 hours are used up; use the REST door or run again later").next_day().then(Then::Elsewhere),
+    rule("", "max bulk v2 query result size", RateLimited, "the org's Bulk result volume of the last 24 hours is used up; use the REST door or run again later").next_day().then(Then::Elsewhere),
     rule("TOO_MANY_APEX_REQUESTS", "", RateLimited, "too many requests run at once in this org"),
     // It may work in a moment.
     rule("UNABLE_TO_LOCK_ROW", "", Transient, "a row is locked by somebody else"),
@@ -130,9 +130,9 @@ const RULES: &[Rule] = &[
     rule("INVALID_REPLICATION_DATE", "", Permanent, "the vendor keeps its log of deletions not that far back: read the stream in full again"),
     rule("EXCEEDED_ID_LIMIT", "", Permanent, "more than 600,000 ids in the time asked for: ask for a shorter time"),
     rule("QUERY_TOO_COMPLICATED", "", Permanent, "too many formula fields for one query: select fewer `fields` of this stream").then(Then::Shrink),
-    rule("INVALIDENTITY", "not supported by the bulk api", Permanent, "the Bulk API does not serve this object: use the REST door"),
-    rule("", "selecting compound data not supported in bulk query", Permanent, "the Bulk API serves the parts of a compound field only: use the REST door"),
-    rule("FeatureNotEnabled", "", Config, "the Bulk API is not enabled for this user: use the REST door"),
+    rule("INVALIDENTITY", "not supported by the bulk api", Permanent, "the Bulk API does not serve this object: use the REST door").then(Then::Elsewhere),
+    rule("", "selecting compound data not supported in bulk query", Permanent, "the Bulk API serves the parts of a compound field only: use the REST door").then(Then::Elsewhere),
+    rule("FeatureNotEnabled", "", Config, "the Bulk API is not enabled for this user: use the REST door").then(Then::Elsewhere),
     // The caller's mistake.
     rule("MALFORMED_QUERY", "", Permanent, "the vendor cannot read the query"),
     rule("INVALID_FIELD", "", Permanent, "a field is not there, or the user may not see it").then(Then::Redescribe),

@@ -23,7 +23,7 @@ fn reach() -> Reach {
 }
 
 fn answer(now: i64, oldest: Option<i64>, rows: u64) -> Answer {
-    Answer { now: at(now), oldest: oldest.map(at), rows: Some(rows) }
+    Answer { now: at(now), oldest: oldest.map(at), rows: Some(rows), by_job: false }
 }
 
 /// A host in little: keeps states, reads windows to their end, folds.
@@ -216,7 +216,8 @@ fn d_15_a_state_of_a_newer_version_or_another_shape_is_an_error() {
 
 #[test]
 fn an_id_speaks() {
-    let window = Window { low: at(0), high: at(250), remember_from: at(0), settled_before: at(0) };
+    let window =
+        Window { low: at(0), high: at(250), remember_from: at(0), settled_before: at(0), by_job: false };
     assert_eq!(window.id(), PartitionId::from("1970-01-01T00:00:00.000Z/1970-01-01T00:00:00.250Z"));
     assert_eq!(window.partition().unwrap().slice::<Window>().unwrap(), window);
 }

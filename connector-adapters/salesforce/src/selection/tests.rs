@@ -13,7 +13,7 @@ fn settings(include_deleted: bool) -> Settings {
         "include_deleted": include_deleted,
     }))
     .unwrap();
-    config.check(&Network::default()).unwrap()
+    config.check(&Network::default(), crate::door::Door::Rest).unwrap()
 }
 
 fn stream() -> StreamSelection {

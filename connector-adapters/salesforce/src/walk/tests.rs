@@ -27,6 +27,7 @@ fn window_walk() -> WindowWalk {
             high: time(1_000),
             remember_from: time(500),
             settled_before: time(900),
+            by_job: false,
         },
         state: WindowState::default(),
         seen_before: Seen::default(),

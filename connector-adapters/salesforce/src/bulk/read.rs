@@ -1,0 +1,452 @@
+//! Reading a partition by a job: made, waited for, fetched, and a state after each batch.
+//!
+//! ```text
+//!  no job ──make──▶ runs ──poll──▶ complete ──pages──▶ read ──last state durable──▶ deleted (see `acknowledge`)
+//!     ▲              │               │
+//!     └── lost, or ended otherwise ──┘
+//! ```
+//!
+//! The id of the job stands in the state from the moment it is made, and with it the page and the row: a run that died
+//! goes on in the same results. A job that is gone is made again, and what it had delivered is delivered again.
+
+use std::{sync::Arc, time::Duration};
+
+use connector_sdk::{
+    Batch, Class, Context, Delivery, Error, Message, ReadRequest, Result, State, contract::Estimate,
+};
+use futures_util::{StreamExt, stream::BoxStream};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    columns::{Columns, Rows},
+    csv::Delimiter,
+    job::{Job, JobId, Stage},
+    results::{PageAt, ResultPage, Results},
+};
+use crate::{
+    api::Api,
+    fault::{self, Then},
+    query,
+    selection::Selection,
+    walk::Walk,
+};
+
+/// How often in one read a job is made again in place of one that is gone.
+const RESTARTS: u32 = 2;
+/// How often a page that came broken is fetched again.
+const PAGE_ATTEMPTS: u32 = 3;
+/// The wait between two looks at a job: at first, and at most.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// Where a job stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JobState {
+    pub(crate) job: JobId,
+    /// The page that is being read; none: the first.
+    #[serde(default)]
+    at: Option<PageAt>,
+    /// Rows of that page that were taken.
+    #[serde(default)]
+    row: u64,
+    /// Rows of all pages that were taken.
+    #[serde(default)]
+    rows: u64,
+}
+
+/// The job that a partition's state speaks of, whatever else it says.
+pub(crate) fn job_of(state: &State) -> Option<JobId> {
+    #[derive(Deserialize)]
+    struct Known {
+        job: Option<JobState>,
+    }
+    serde_json::from_str::<Known>(state.cursor().get()).ok()?.job.map(|state| state.job)
+}
+
+/// Reads one partition. Where `or_rest` is set, what the Bulk API does not serve is read by REST.
+pub(crate) fn read(
+    api: Arc<Api>,
+    request: ReadRequest,
+    or_rest: bool,
+) -> BoxStream<'static, Result<Message>> {
+    let messages = async_stream::stream! {
+        let mut job = jobs(Arc::clone(&api), request.clone());
+        let mut state = request.state.clone();
+        while let Some(message) = job.next().await {
+            match message {
+                Err(error) if or_rest && serves_elsewhere(&error) => {
+                    tracing::info!(stream = %request.stream.spec.name, %error, "read by REST instead of a Bulk job");
+                    let request = request.clone().with_state(state.take());
+                    let mut pages = query::read(Arc::clone(&api), request);
+                    while let Some(message) = pages.next().await {
+                        yield message;
+                    }
+                    return;
+                }
+                message => {
+                    if let Ok(Message::State(covered)) = &message {
+                        state = Some(covered.clone());
+                    }
+                    yield message;
+                }
+            }
+        }
+    };
+    messages
+        .map(|message| match message {
+            // Not served here: the run names it and goes on with the others.
+            Err(error) if fault::then(&error) == Then::Elsewhere && error.class() != Class::RateLimited => {
+                Ok(Message::Skip(error))
+            }
+            message => message,
+        })
+        .boxed()
+}
+
+/// Whether REST may still serve what a job does not.
+fn serves_elsewhere(error: &Error) -> bool {
+    match fault::then(error) {
+        Then::Elsewhere => true,
+        // Whatever else the vendor has against this job, REST has its own word on the object.
+        _ => {
+            error.operation() == super::job::CREATE
+                && fault::is_refused(error)
+                && matches!(error.class(), Class::Config | Class::Permanent)
+        }
+    }
+}
+
+fn jobs(api: Arc<Api>, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
+    let messages = async_stream::try_stream! {
+        let mut reader = Reader::open(&api, &request)?;
+        loop {
+            if reader.walk.job().is_none() {
+                reader.make().await?;
+                // The job is at the vendor now: whoever comes after us has to know of it.
+                yield Message::State(reader.walk.last_known()?.promptly());
+            }
+            let mut wait = reader.wait();
+            let done = loop {
+                match reader.poll().await? {
+                    Polled::Done(job) => break Some(job),
+                    Polled::Lost => break None,
+                    Polled::Runs(rows) => {
+                        // Also a sign of life: jobs may take hours.
+                        yield Message::Estimate(Estimate { records: rows, bytes: None });
+                        wait.sleep().await?;
+                    }
+                }
+            };
+            let Some(job) = done else {
+                reader.restart("is gone, or was stopped").await?;
+                continue;
+            };
+            let promised = job.number_records_processed;
+            let left = promised.map(|promised| promised.saturating_sub(reader.received()));
+            yield Message::Estimate(Estimate { records: left, bytes: None });
+            let mut results = reader.results(&job)?;
+            let mut is_lost = false;
+            loop {
+                let mut page = match reader.page(&mut results).await {
+                    Ok(Some(page)) => page,
+                    Ok(None) => break,
+                    Err(error) if fault::has_code(&error, "NOT_FOUND") => {
+                        is_lost = true;
+                        break;
+                    }
+                    Err(error) => Err(error)?,
+                };
+                while let Some(batch) = reader.batch(&mut page, &mut results, request.batch_records).await? {
+                    // On their way while this one is consumed.
+                    results.advance().await;
+                    let records = batch.len() as u64;
+                    if records > 0 {
+                        yield Message::Batch(batch);
+                    }
+                    yield Message::State(reader.walk.last_known()?.covering(records));
+                }
+            }
+            if is_lost {
+                reader.restart("is gone").await?;
+            } else if promised.is_some_and(|promised| promised != reader.received()) {
+                reader.restart("held another number of rows than it said").await?;
+            } else {
+                break;
+            }
+        }
+        yield Message::State(reader.walk.last_known()?.completing());
+    };
+    query::as_messages(messages.boxed())
+}
+
+/// What looking at a job has found.
+enum Polled {
+    Done(Job),
+    /// So many rows so far.
+    Runs(Option<u64>),
+    Lost,
+}
+
+struct Reader {
+    api: Arc<Api>,
+    cx: Context,
+    selection: Selection,
+    columns: Arc<Columns>,
+    delimiter: Delimiter,
+    walk: Walk,
+    restarts: u32,
+}
+
+/// A page that is being read.
+struct Open {
+    page: ResultPage,
+    rows: Rows,
+    attempts: u32,
+}
+
+impl Reader {
+    fn open(api: &Arc<Api>, request: &ReadRequest) -> Result<Self> {
+        let selection = Selection::of(api.settings(), &request.stream)?;
+        let walk = match query::walk(&selection, request)? {
+            // The results of a job have an order of their own, and it stays.
+            Walk::Pass => query::keyset(request)?,
+            walk => walk,
+        };
+        Ok(Self {
+            api: Arc::clone(api),
+            cx: request.cx.clone(),
+            columns: Arc::new(selection.columns()),
+            selection,
+            delimiter: Delimiter::default(),
+            walk,
+            restarts: 0,
+        })
+    }
+
+    /// Makes the job.
+    async fn make(&mut self) -> Result<()> {
+        let soql = self.soql()?;
+        let job = self.api.create_job(&self.cx, &soql, self.selection.all).await;
+        let job = job.map_err(|error| error.with_context("object", self.selection.object()))?;
+        tracing::info!(object = self.selection.object(), job = job.id, "a Bulk job was made");
+        self.walk.set_job(Some(JobState { job, at: None, row: 0, rows: 0 }));
+        Ok(())
+    }
+
+    fn soql(&self) -> Result<String> {
+        let query = match self.walk {
+            Walk::Window(_) => self.selection.select()?,
+            Walk::Keyset(_) | Walk::Pass => self.selection.bounded(self.selection.select()?)?,
+        };
+        Ok(self.walk.rest(query)?.to_string())
+    }
+
+    fn job(&self) -> Result<&JobState> {
+        self.walk.job().ok_or_else(|| Error::bug("read", "there is no job"))
+    }
+
+    /// Rows of the job taken so far.
+    fn received(&self) -> u64 {
+        self.walk.job().map_or(0, |job| job.rows)
+    }
+
+    /// Looks how far the job is.
+    async fn poll(&mut self) -> Result<Polled> {
+        let Some(job) = self.api.job(&self.cx, &self.job()?.job).await? else { return Ok(Polled::Lost) };
+        match job.state {
+            Stage::JobComplete => Ok(Polled::Done(job)),
+            Stage::Failed => Err(self.failed(job).await),
+            // Somebody has stopped it, or we have and died before we could tell.
+            Stage::Aborted => Ok(Polled::Lost),
+            Stage::UploadComplete | Stage::InProgress | Stage::Other => {
+                Ok(Polled::Runs(job.number_records_processed))
+            }
+        }
+    }
+
+    /// Why a job failed. The vendor often does not say, but answers the same query by REST with the reason.
+    async fn failed(&mut self, job: Job) -> Error {
+        let id = self.walk.job().map(|state| state.job.clone());
+        self.walk.set_job(None);
+        if let Some(id) = id
+            && let Err(error) = self.api.delete_job(&self.cx, &id).await
+        {
+            tracing::info!(%error, "a failed job stays at the vendor");
+        }
+        let said = job.error_message.filter(|message| !message.trim().is_empty());
+        let error = match (&said, self.soql()) {
+            (None, Ok(soql)) => {
+                self.api.query(&self.cx, &format!("{soql} LIMIT 1"), self.selection.all, 200).await.err()
+            }
+            _ => None,
+        };
+        match error {
+            Some(error) if fault::is_refused(&error) => error,
+            _ => fault::elsewhere(
+                "read",
+                "the vendor's Bulk job failed: use `salesforce/auto` or `salesforce/rest`",
+                said.as_deref(),
+            ),
+        }
+        .with_context("job", job.id)
+        .with_context("object", self.selection.object())
+    }
+
+    /// The job cannot be used any more: what is left is asked for anew (rule D-13).
+    async fn restart(&mut self, why: &'static str) -> Result<()> {
+        let state = self.job()?.clone();
+        self.restarts += 1;
+        let exhausted = self.restarts > RESTARTS;
+        tracing::warn!(
+            object = self.selection.object(),
+            job = state.job.id,
+            rows = state.rows,
+            "the Bulk job {why}; it is made again, and rows that it had delivered are delivered again"
+        );
+        if let Err(error) = self.api.delete_job(&self.cx, &state.job).await {
+            tracing::info!(%error, "the job stays at the vendor");
+        }
+        self.walk.set_job(None);
+        if exhausted {
+            return Err(Error::transient(
+                "read",
+                format!("the Bulk job {why}, and so were those made in its place; run again"),
+            )
+            .with_delivery(Delivery::Answered)
+            .with_context("object", self.selection.object())
+            .into_exhausted());
+        }
+        Ok(())
+    }
+
+    fn wait(&self) -> Wait {
+        let clock = self.cx.clock();
+        Wait {
+            cx: self.cx.clone(),
+            next: FIRST_WAIT,
+            until: clock.monotonic() + self.api.settings().job_timeout,
+        }
+    }
+
+    /// The pages of the job from where the read is.
+    fn results(&mut self, job: &Job) -> Result<Results> {
+        self.delimiter = job.column_delimiter;
+        let state = self.job()?;
+        Ok(Results::from(&self.api, &self.cx, &state.job, state.at.clone()))
+    }
+
+    /// The next page, with the rows passed over that were taken before.
+    async fn page(&self, results: &mut Results) -> Result<Option<Open>> {
+        let Some(page) = results.next().await? else { return Ok(None) };
+        let state = self.job()?;
+        let taken = if state.at.as_ref() == Some(&page.at) { state.row } else { 0 };
+        self.rows(page, results, taken, 1).await.map(Some)
+    }
+
+    /// Opens a page, fetching it again where it is broken already there.
+    async fn rows(
+        &self,
+        mut page: ResultPage,
+        results: &mut Results,
+        taken: u64,
+        mut attempts: u32,
+    ) -> Result<Open> {
+        loop {
+            let opened = Rows::open(page.document.clone(), self.delimiter, &self.columns)
+                .and_then(|mut rows| rows.skip(taken).map(|()| rows));
+            match opened {
+                Ok(rows) => return Ok(Open { page, rows, attempts }),
+                Err(error) if error.class() == Class::Transient && attempts < PAGE_ATTEMPTS => {
+                    tracing::info!(%error, attempts, "a page of results came broken, asked for again");
+                    attempts += 1;
+                    page = results.again(&page.at).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The next rows of a page; none at its end, when it had as many as it said (rule D-12).
+    async fn batch(
+        &mut self,
+        open: &mut Open,
+        results: &mut Results,
+        records: usize,
+    ) -> Result<Option<Batch>> {
+        loop {
+            let taken = open.rows.taken();
+            let batch = match open.rows.batch(records) {
+                Ok(Some(batch)) => batch,
+                Ok(None) if open.page.promised.is_none_or(|promised| promised == taken) => return Ok(None),
+                broken => {
+                    let error = broken.err().unwrap_or_else(|| {
+                        Error::transient(
+                            "results",
+                            "a page of results has another number of rows than it says",
+                        )
+                        .with_delivery(Delivery::Answered)
+                        .with_context("promised", open.page.promised.unwrap_or_default())
+                        .with_context("received", taken)
+                    });
+                    if error.class() != Class::Transient || open.attempts >= PAGE_ATTEMPTS {
+                        return Err(error);
+                    }
+                    tracing::info!(%error, "a page of results came broken, asked for again");
+                    let page = results.again(&open.page.at).await?;
+                    *open = self.rows(page, results, taken, open.attempts + 1).await?;
+                    continue;
+                }
+            };
+            let rows = batch.len() as u64;
+            let mut state = self.job()?.clone();
+            state.at = Some(open.page.at.clone());
+            state.row = taken + rows;
+            state.rows += rows;
+            self.walk.set_job(Some(state));
+            return Ok(Some(self.walk.take_unordered(batch)));
+        }
+    }
+}
+
+/// The waits between looks at a job.
+struct Wait {
+    cx: Context,
+    next: Duration,
+    /// By the monotonic clock.
+    until: Duration,
+}
+
+impl Wait {
+    async fn sleep(&mut self) -> Result<()> {
+        let left = self.until.saturating_sub(self.cx.clock().monotonic());
+        if left.is_zero() {
+            return Err(Error::transient(
+                "poll job",
+                "the Bulk job runs longer than `job_timeout`; the next run goes on with it",
+            )
+            .with_delivery(Delivery::Answered)
+            .into_exhausted());
+        }
+        self.cx.clock().sleep(self.next.min(left)).await;
+        self.next = (self.next * 2).min(LONGEST_WAIT);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_of_a_job_is_read_back_as_it_was_written() {
+        let state: JobState = serde_json::from_str(
+            r#"{"job":{"id":"750x","version":"v66.0"},"at":{"listed":{"list":null,"page":3}},"row":7,"rows":3007}"#,
+        )
+        .unwrap();
+        assert_eq!(serde_json::from_str::<JobState>(&serde_json::to_string(&state).unwrap()).unwrap(), state);
+        assert_eq!(state.job.path(), "/services/data/v66.0/jobs/query/750x");
+        let bad = r#"{"job":{"id":"750x","version":"../../x"}}"#;
+        assert!(serde_json::from_str::<JobState>(bad).is_err());
+    }
+}
