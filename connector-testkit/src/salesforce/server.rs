@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, DATE, HeaderValue, VARY};
@@ -88,7 +89,7 @@ async fn route(org: &Org, head: &Parts, body: Body, number: u64, refused: bool) 
     match (&head.method, segments.as_slice()) {
         (&Method::POST, ["services", "oauth2", "token"]) if refused => oauth::refused(),
         (&Method::POST, ["services", "Soap", "u", ..]) if refused => soap::refused(),
-        (&Method::POST, ["services", "oauth2", "token"]) => match to_bytes(body, MAX_BODY).await {
+        (&Method::POST, ["services", "oauth2", "token"]) => match whole(body, MAX_BODY).await {
             Ok(body) => oauth::token(org, &head.headers, query, &body),
             Err(_) => reply::oauth_error("invalid_request", "the request body cannot be read"),
         },
@@ -111,7 +112,7 @@ async fn route(org: &Org, head: &Parts, body: Body, number: u64, refused: bool) 
             let (known, mut response) = match pass {
                 Ok(pass) => {
                     org.log.update(number, |request| request.authorised = true);
-                    let mut response = resource(org, head, version, rest, query);
+                    let mut response = resource(org, head, version, rest, query, body).await;
                     response.extensions_mut().insert(pass);
                     (true, response)
                 }
@@ -126,8 +127,16 @@ async fn route(org: &Org, head: &Parts, body: Body, number: u64, refused: bool) 
     }
 }
 
-/// The resources of one API version. The ones to come (collections, composite, bulk jobs) have their place here.
-fn resource(org: &Org, head: &Parts, version: &str, rest: &[&str], query: &str) -> Response {
+/// The resources of one API version. The ones to come (collections, composite, bulk jobs) have their place
+/// here; a body is read only by those that take one.
+async fn resource(
+    org: &Org,
+    head: &Parts,
+    version: &str,
+    rest: &[&str],
+    query: &str,
+    body: Body,
+) -> Response {
     let read = matches!(head.method, Method::GET | Method::HEAD);
     match rest {
         [] if read => resources::resources(version),
@@ -140,8 +149,18 @@ fn resource(org: &Org, head: &Parts, version: &str, rest: &[&str], query: &str) 
         [] | ["limits" | "sobjects" | "query" | "queryAll"] | ["sobjects", _, "describe"] | ["query", _] => {
             reply::not_allowed(&head.method, "HEAD,GET")
         }
-        _ => reply::not_found(),
+        _ => {
+            drop(body);
+            reply::not_found()
+        }
     }
+}
+
+/// The whole body of a request, or the answer to one that cannot be read or is longer than `most` bytes.
+async fn whole(body: Body, most: usize) -> Result<Bytes, Response> {
+    to_bytes(body, most).await.map_err(|_| {
+        reply::error(StatusCode::BAD_REQUEST, "JSON_PARSER_ERROR", "The request body cannot be read")
+    })
 }
 
 /// The front end counts the address as it came, percent-encoded, together with the headers.
