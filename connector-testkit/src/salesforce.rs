@@ -23,12 +23,13 @@
 //! seed, volume and clock give the same org.
 //!
 //! The rooms: `server` dispatches; `oauth` and `soap` sign in; `gate` checks version, session and quota;
-//! `describe` and `resources` answer metadata; `query` with `soql`, `cursor` and `render` answers queries;
+//! `describe` and `resources` answer metadata; `query` with `soql`, `cursor` and `render` answers queries, and `bulk` by jobs;
 //! `table`, `row`, `field` and `schema` hold the data, which `objects` and `seed` make; by `control` and
 //! `writing` a test changes the org.
 
 mod authorize;
 mod builder;
+mod bulk;
 mod clock;
 mod control;
 mod cursor;
@@ -58,6 +59,7 @@ mod table;
 mod writing;
 
 pub use builder::{Builder, Limits, SignIn, Wire};
+pub use bulk::{Bulk, BulkEnd, BulkJob};
 pub use grants::Credentials;
 pub use log::{Counters, LoggedRequest};
 pub use org::FakeOrg;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bulk::Bulk;
 use super::clock::Source;
 use super::grants::Credentials;
 use super::org::{Data, FakeOrg};
@@ -65,6 +66,7 @@ pub(super) struct Settings {
     pub(super) sign_in: SignIn,
     pub(super) limits: Limits,
     pub(super) wire: Wire,
+    pub(super) bulk: Bulk,
     pub(super) recorded: Option<PathBuf>,
 }
 
@@ -99,6 +101,7 @@ impl Default for Builder {
             sign_in: SignIn::default(),
             limits: Limits::default(),
             wire: Wire::default(),
+            bulk: Bulk::default(),
             recorded: None,
         })
     }
@@ -179,6 +182,13 @@ impl Builder {
     #[must_use]
     pub fn wire(mut self, wire: Wire) -> Self {
         self.0.wire = wire;
+        self
+    }
+
+    /// How Bulk query jobs are answered at first; [`FakeOrg::change_bulk`] changes it later.
+    #[must_use]
+    pub fn bulk(mut self, bulk: Bulk) -> Self {
+        self.0.bulk = bulk;
         self
     }
 

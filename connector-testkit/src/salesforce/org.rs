@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use crate::fault::{Connection, Faults, Listener, Open};
 
 use super::builder::{Builder, Settings};
+use super::bulk::Jobs;
 use super::clock::OrgClock;
 use super::cursor::Cursors;
 use super::grants::Grants;
@@ -72,6 +73,7 @@ pub(super) struct Org {
     pub(super) running: Arc<AtomicUsize>,
     data: Mutex<Data>,
     grants: Mutex<Grants>,
+    bulk: Mutex<Jobs>,
     used: AtomicU64,
     daily: AtomicU64,
 }
@@ -89,6 +91,10 @@ impl Org {
 
     pub(super) fn grants(&self) -> MutexGuard<'_, Grants> {
         self.grants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn bulk(&self) -> MutexGuard<'_, Jobs> {
+        self.bulk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// API calls counted today, and the limit.
@@ -170,6 +176,7 @@ impl FakeOrg {
             running: Arc::default(),
             data: Mutex::new(data),
             grants: Mutex::new(grants),
+            bulk: Mutex::new(Jobs::new(settings.bulk.clone())),
             used: AtomicU64::new(0),
             daily: AtomicU64::new(settings.limits.daily),
             settings,

@@ -73,15 +73,13 @@ pub(super) fn resources(version: &str) -> Response {
     reply::json(StatusCode::OK, &list.into())
 }
 
-/// `GET …/limits`. Only the daily requests move; the others are there for clients that look.
+/// `GET …/limits`. Only the daily requests and the Bulk query quotas move; the others are there for clients that look.
 pub(super) fn limits(org: &Org) -> Response {
     let mut list: Map<String, Value> = [
         ("ConcurrentAsyncGetReportInstances", 200),
         ("ConcurrentSyncReportRuns", 20),
         ("DailyAsyncApexExecutions", 250_000),
         ("DailyBulkApiBatches", 15_000),
-        ("DailyBulkV2QueryFileStorageMB", 976_562),
-        ("DailyBulkV2QueryJobs", 10_000),
         ("DailyDurableStreamingApiEvents", 10_000),
         ("DailyGenericStreamingApiEvents", 10_000),
         ("DailyStreamingApiEvents", 10_000),
@@ -98,6 +96,9 @@ pub(super) fn limits(org: &Org) -> Response {
     let (used, daily) = org.usage();
     let requests = json!({"Max": daily, "Remaining": daily.saturating_sub(used)});
     list.insert("DailyApiRequests".to_owned(), requests);
+    for (name, max, left) in org.bulk().limits() {
+        list.insert(name.to_owned(), json!({"Max": max, "Remaining": left}));
+    }
     reply::json(StatusCode::OK, &list.into())
 }
 

@@ -7,9 +7,12 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, DATE, HeaderValue, VARY};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, VARY,
+};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 
@@ -18,7 +21,7 @@ use crate::fault::{Connection, Fault, Seen, decoded};
 use super::gate::{Held, Pass};
 use super::log::LoggedRequest;
 use super::org::Org;
-use super::{authorize, describe, gate, oauth, query, reply, resources, soap};
+use super::{authorize, bulk, describe, gate, oauth, query, reply, resources, soap};
 
 /// Bytes of address and headers that the front end reads (limits of the REST API).
 const MAX_HEAD: usize = 16_384;
@@ -68,7 +71,11 @@ async fn answer(
         Some(fault) => fault.upon_content(response).await,
         None => response,
     };
-    let response = if org.settings.wire.gzip { gzip(&head.headers, response).await } else { response };
+    let response = match (is_csv(&response), org.settings.wire.gzip) {
+        (true, _) => gzip(&head.headers, response, 0).await,
+        (false, true) => gzip(&head.headers, response, MIN_GZIP).await,
+        (false, false) => response,
+    };
     let response = dated(&org, response);
     org.log.update(number, |request| request.status = Some(response.status().as_u16()));
     let mut response = match &fault {
@@ -88,7 +95,7 @@ async fn route(org: &Org, head: &Parts, body: Body, number: u64, refused: bool) 
     match (&head.method, segments.as_slice()) {
         (&Method::POST, ["services", "oauth2", "token"]) if refused => oauth::refused(),
         (&Method::POST, ["services", "Soap", "u", ..]) if refused => soap::refused(),
-        (&Method::POST, ["services", "oauth2", "token"]) => match to_bytes(body, MAX_BODY).await {
+        (&Method::POST, ["services", "oauth2", "token"]) => match whole(body, MAX_BODY).await {
             Ok(body) => oauth::token(org, &head.headers, query, &body),
             Err(_) => reply::oauth_error("invalid_request", "the request body cannot be read"),
         },
@@ -111,7 +118,7 @@ async fn route(org: &Org, head: &Parts, body: Body, number: u64, refused: bool) 
             let (known, mut response) = match pass {
                 Ok(pass) => {
                     org.log.update(number, |request| request.authorised = true);
-                    let mut response = resource(org, head, version, rest, query);
+                    let mut response = resource(org, head, version, rest, query, body).await;
                     response.extensions_mut().insert(pass);
                     (true, response)
                 }
@@ -126,8 +133,16 @@ async fn route(org: &Org, head: &Parts, body: Body, number: u64, refused: bool) 
     }
 }
 
-/// The resources of one API version. The ones to come (collections, composite, bulk jobs) have their place here.
-fn resource(org: &Org, head: &Parts, version: &str, rest: &[&str], query: &str) -> Response {
+/// The resources of one API version. The ones to come (collections, composite, bulk jobs) have their place
+/// here; a body is read only by those that take one.
+async fn resource(
+    org: &Org,
+    head: &Parts,
+    version: &str,
+    rest: &[&str],
+    query: &str,
+    body: Body,
+) -> Response {
     let read = matches!(head.method, Method::GET | Method::HEAD);
     match rest {
         [] if read => resources::resources(version),
@@ -137,11 +152,19 @@ fn resource(org: &Org, head: &Parts, version: &str, rest: &[&str], query: &str) 
         ["query"] if read => query::run(org, version, &head.headers, query, false),
         ["queryAll"] if read => query::run(org, version, &head.headers, query, true),
         ["query" | "queryAll", locator] if read => query::more(org, version, locator),
+        ["jobs", "query", rest @ ..] => bulk::answer(org, head, version, rest, query, body).await,
         [] | ["limits" | "sobjects" | "query" | "queryAll"] | ["sobjects", _, "describe"] | ["query", _] => {
             reply::not_allowed(&head.method, "HEAD,GET")
         }
         _ => reply::not_found(),
     }
+}
+
+/// The whole body of a request, or the answer to one that cannot be read or is longer than `most` bytes.
+pub(super) async fn whole(body: Body, most: usize) -> Result<Bytes, Response> {
+    to_bytes(body, most).await.map_err(|_| {
+        reply::error(StatusCode::BAD_REQUEST, "JSON_PARSER_ERROR", "The request body cannot be read")
+    })
 }
 
 /// The front end counts the address as it came, percent-encoded, together with the headers.
@@ -158,7 +181,13 @@ fn too_long(head: &Parts) -> Option<Response> {
     }
 }
 
-async fn gzip(request: &HeaderMap, response: Response) -> Response {
+/// The results of Bulk jobs are compressed for everybody who takes it (guide, query_get_job_results).
+fn is_csv(response: &Response) -> bool {
+    response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/csv"))
+}
+
+/// Packs an answer of at least this many bytes, where the client takes it.
+async fn gzip(request: &HeaderMap, response: Response, least: usize) -> Response {
     let wanted = request
         .get_all(ACCEPT_ENCODING)
         .iter()
@@ -173,7 +202,7 @@ async fn gzip(request: &HeaderMap, response: Response) -> Response {
     }
     let (mut head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    if body.len() < MIN_GZIP {
+    if body.len() < least {
         return Response::from_parts(head, Body::from(body));
     }
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());

@@ -5,6 +5,7 @@
 //! `OFFSET`. As in the real thing `AND` and `OR` do not mix without parentheses, text compares without
 //! regard to case, and nulls sort first. No subqueries, no `GROUP BY`, no date functions.
 
+mod bulk;
 mod filter;
 mod lexer;
 mod parser;
@@ -13,6 +14,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+pub(super) use bulk::{Column, columns, refuse_in_bulk};
 pub(super) use parser::parse;
 pub(super) use plan::{Plan, Projection, Select, bind};
 pub(super) use run::{Found, aggregate, run};
