@@ -82,7 +82,7 @@ pub(crate) fn is_refused(error: &Error) -> bool {
 
 /// Whether the vendor has refused with this code.
 pub(crate) fn has_code(error: &Error, code: &str) -> bool {
-    refusal(error).is_some_and(|refusal| refusal.code == code)
+    refusal(error).is_some_and(|refusal| refusal.code.eq_ignore_ascii_case(code))
 }
 
 fn refusal(error: &Error) -> Option<&Refusal> {

@@ -154,6 +154,12 @@ pub trait Fixture: Send + Sync {
         None
     }
 
+    /// Whether two reads of the same rows give them in the same order and end in the same state. False for a vendor
+    /// who promises no order, such as one that runs a job for each read.
+    fn is_ordered(&self) -> bool {
+        true
+    }
+
     /// Whether the rows of a world are enough for several partitions, where the manifest claims them.
     fn is_partitioned(&self) -> bool {
         true

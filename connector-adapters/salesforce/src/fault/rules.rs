@@ -35,7 +35,7 @@ pub(super) enum Pace {
 pub(super) fn find(status: u16, said: &Said) -> Option<&'static Rule> {
     RULES.iter().find(|rule| {
         (rule.status == 0 || rule.status == status)
-            && (rule.code.is_empty() || rule.code == said.code)
+            && (rule.code.is_empty() || rule.code.eq_ignore_ascii_case(&said.code))
             && said.mentions(rule.text)
     })
 }

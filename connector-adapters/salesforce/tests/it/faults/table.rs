@@ -178,6 +178,7 @@ impl Run {
         let spec = catalog.stream("Contact").expect("what was asked for is there, or an error says why");
         if self.host.is_none() {
             self.host = Some(Host {
+                door: "rest",
                 connector: Arc::clone(&connector),
                 cx: cx.clone(),
                 stream: StreamSelection::new(Arc::new(spec.clone())),
