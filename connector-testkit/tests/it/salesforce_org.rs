@@ -1,6 +1,7 @@
 //! The fake Salesforce org, asked over HTTP as a client asks.
 
 mod approving;
+mod bulk;
 mod changing;
 mod client;
 mod describing;
