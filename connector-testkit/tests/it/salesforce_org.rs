@@ -10,6 +10,7 @@ mod front;
 mod paging;
 mod program;
 mod querying;
+mod replication;
 mod signing_in;
 
 pub(crate) use client::{Answer, Client, within};
