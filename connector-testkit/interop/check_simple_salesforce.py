@@ -5,8 +5,11 @@ The only thing put in its way here is a transport that carries those to the org 
 through the session it lets its callers bring; its own code logs in, pages and parses.
 """
 
+import csv
+import io
 import json
 import sys
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -123,6 +126,51 @@ check("Sforce-Limit-Info is understood", usage.used > 0 and usage.total == 10000
 expired = Salesforce(session_id="00D5e0000000001!made.up", instance_url=org["listening"], session=session())
 error = refused((SalesforceExpiredSession, RuntimeError), lambda: expired.query("SELECT Id FROM User"))
 check("a session nobody knows is refused", error is not None)
+
+# Bulk API 2.0: simple-salesforce makes the job, waits for it and reads it page by page.
+bulk = list(client.bulk2.Contact.query(soql_bulk := "SELECT Id, LastName, MailingStreet, Description, SystemModstamp, "
+    "HasOptedOutOfEmail, Legacy_Number__c FROM Contact", max_records=1000, wait=0.1))
+rows = [row for page in bulk for row in csv.DictReader(io.StringIO(page, newline=""))]
+check("bulk2.Contact.query() reads every contact once, in pages",
+      len(bulk) == 5 and {row["Id"] for row in rows} == ids and len(rows) == 4500)
+known = {record["Id"]: record for record in client.query_all(soql_bulk)["records"]}
+
+
+def as_bulk(value):
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = str(value)
+    return text[:-5] + "Z" if text.endswith("+0000") else text
+
+
+different = [(row["Id"], name) for row in rows for name, value in row.items() if as_bulk(known[row["Id"]][name]) != value]
+check("a bulk row says what the REST row says", not different)
+piped = list(client.bulk2.Contact.query_all("SELECT Id, IsDeleted FROM Contact", column_delimiter="PIPE",
+                                            line_ending="CRLF", wait=0.1))
+lines = [line for page in piped for line in page.split("\r\n")[1:] if line]
+check("bulk2 query_all() with PIPE and CRLF adds the recycle bin",
+      len(lines) == 4800 and sum(line.endswith('|"true"') for line in lines) == 300)
+error = refused(SalesforceMalformedRequest,
+                lambda: list(client.bulk2.Contact.query("SELECT Id, MailingAddress FROM Contact", wait=0.1)))
+check("a compound field in bulk is refused", error is not None and "compound data" in error.content[0]["message"])
+
+# Replication.
+now = datetime.now(timezone.utc)
+start = now - timedelta(days=14)
+since = start.strftime("%Y-%m-%dT%H:%M:00Z")
+told = client.Contact.deleted(start, now + timedelta(minutes=1))
+gone = client.query_all(f"SELECT Id FROM Contact WHERE IsDeleted = true AND SystemModstamp >= {since}", include_deleted=True)
+check("deleted() tells what the recycle bin holds of the last days",
+      {row["id"] for row in told["deletedRecords"]} == {row["Id"] for row in gone["records"]} and gone["totalSize"] > 0)
+changed = client.Contact.updated(start, now + timedelta(minutes=1))
+rest = client.query_all(f"SELECT Id FROM Contact WHERE SystemModstamp >= {since}")
+check("updated() tells what a query by SystemModstamp finds",
+      set(changed["ids"]) == {row["Id"] for row in rest["records"]} and len(changed["ids"]) > 0)
+error = refused(SalesforceMalformedRequest, lambda: client.Contact.deleted(now - timedelta(days=16), now))
+check("deleted() of sixteen days: INVALID_REPLICATION_DATE",
+      error is not None and error.content[0]["errorCode"] == "INVALID_REPLICATION_DATE")
 
 print("all passed" if not failures else f"{failures} failed")
 sys.exit(1 if failures else 0)

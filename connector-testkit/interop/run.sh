@@ -18,6 +18,8 @@ missing() {
 if command -v node >/dev/null && command -v npm >/dev/null && timeout 60 npm ping --silent >/dev/null 2>&1; then
     echo "-- oidc-provider and our client"
     "$here/oidc_provider.sh"
+    echo "-- jsforce against the fake org"
+    "$here/jsforce.sh"
 else
     missing "node, npm or a registry for npm is missing"
 fi

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Shows that pip's simple-salesforce takes the fake org for a real one: it logs in (SOAP, client credentials,
-# JWT), describes, queries page after page, with and without the recycle bin.
+# JWT), describes, queries page after page, with and without the recycle bin, by REST and by Bulk jobs, and asks
+# for deletions and changes. A check_simple_salesforce_writes.py next to it, which writes, runs last.
 #
 #   connector-testkit/interop/simple_salesforce.sh [path of the fake-salesforce binary]
 #
@@ -47,3 +48,6 @@ for _ in $(seq 100); do
 done
 
 "$work/venv/bin/python" "$here/check_simple_salesforce.py" "$work/org.json" "$work/private.pem"
+if [ -e "$here/check_simple_salesforce_writes.py" ]; then
+    "$work/venv/bin/python" "$here/check_simple_salesforce_writes.py" "$work/org.json" "$work/private.pem"
+fi

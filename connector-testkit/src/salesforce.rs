@@ -24,6 +24,7 @@
 //!
 //! The rooms: `server` dispatches; `oauth` and `soap` sign in; `gate` checks version, session and quota;
 //! `describe` and `resources` answer metadata; `query` with `soql`, `cursor` and `render` answers queries, and `bulk` by jobs;
+//! `replication` tells deletions and changes;
 //! `table`, `row`, `field` and `schema` hold the data, which `objects` and `seed` make; by `control` and
 //! `writing` a test changes the org.
 
@@ -46,6 +47,7 @@ mod org;
 mod query;
 mod recorded;
 mod render;
+mod replication;
 mod reply;
 mod resources;
 mod row;

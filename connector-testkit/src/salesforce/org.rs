@@ -17,6 +17,7 @@ use super::clock::OrgClock;
 use super::cursor::Cursors;
 use super::grants::Grants;
 use super::log::Log;
+use super::replication::Replication;
 use super::schema::Object;
 use super::server;
 use super::table::Table;
@@ -28,6 +29,7 @@ pub(super) struct Data {
     pub(super) cursors: Cursors,
     /// Milliseconds until a write can be seen by queries.
     pub(super) visibility_delay: i64,
+    pub(super) replication: Replication,
 }
 
 impl Data {
@@ -50,6 +52,11 @@ impl Data {
 
     pub(super) fn objects(&self) -> impl Iterator<Item = &Object> {
         self.tables.values().map(|table| table.object.as_ref())
+    }
+
+    /// Purges the logs of deletions.
+    pub(super) fn forget_deletions_before(&mut self, millis: i64) {
+        self.tables.values_mut().for_each(|table| table.forget_deletions_before(millis));
     }
 
     /// Shows writes that are due.

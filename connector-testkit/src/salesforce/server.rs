@@ -21,7 +21,7 @@ use crate::fault::{Connection, Fault, Seen, decoded};
 use super::gate::{Held, Pass};
 use super::log::LoggedRequest;
 use super::org::Org;
-use super::{authorize, bulk, describe, gate, oauth, query, reply, resources, soap};
+use super::{authorize, bulk, describe, gate, oauth, query, replication, reply, resources, soap};
 
 /// Bytes of address and headers that the front end reads (limits of the REST API).
 const MAX_HEAD: usize = 16_384;
@@ -152,10 +152,13 @@ async fn resource(
         ["query"] if read => query::run(org, version, &head.headers, query, false),
         ["queryAll"] if read => query::run(org, version, &head.headers, query, true),
         ["query" | "queryAll", locator] if read => query::more(org, version, locator),
+        ["sobjects", name, "deleted"] if read => replication::deleted(org, name, query),
+        ["sobjects", name, "updated"] if read => replication::updated(org, name, query),
         ["jobs", "query", rest @ ..] => bulk::answer(org, head, version, rest, query, body).await,
-        [] | ["limits" | "sobjects" | "query" | "queryAll"] | ["sobjects", _, "describe"] | ["query", _] => {
-            reply::not_allowed(&head.method, "HEAD,GET")
-        }
+        []
+        | ["limits" | "sobjects" | "query" | "queryAll"]
+        | ["sobjects", _, "describe" | "deleted" | "updated"]
+        | ["query", _] => reply::not_allowed(&head.method, "HEAD,GET"),
         _ => reply::not_found(),
     }
 }

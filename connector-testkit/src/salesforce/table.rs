@@ -21,6 +21,10 @@ pub(super) struct Table {
     by_cursor: BTreeSet<(i64, Slot)>,
     /// Written, but shown only later; per slot in the order they were written.
     hidden: Vec<Hidden>,
+    /// When rows that are deleted or removed went, in milliseconds.
+    deletions: BTreeMap<Slot, i64>,
+    /// The org's time when it was last told.
+    now: i64,
 }
 
 #[derive(Debug)]
@@ -39,6 +43,8 @@ impl Table {
             slots: Vec::new(),
             by_cursor: BTreeSet::new(),
             hidden: Vec::new(),
+            deletions: BTreeMap::new(),
+            now: 0,
         }
     }
 
@@ -107,8 +113,9 @@ impl Table {
     }
 
     /// Writes a row, `None` to make it vanish for good. With `from` queries see it only then; writes of one
-    /// row become visible in their order.
+    /// row become visible in their order. A removal carries the time of the last [`Table::settle`].
     pub(super) fn write(&mut self, slot: Slot, row: Option<Row>, from: Option<i64>) {
+        self.note_deletion(slot, row.as_ref());
         while self.slots.len() <= slot as usize {
             self.slots.push(None);
         }
@@ -121,11 +128,42 @@ impl Table {
 
     /// Shows what is due at this time of the org.
     pub(super) fn settle(&mut self, now: i64) {
+        self.now = now;
         let (due, hidden) =
             std::mem::take(&mut self.hidden).into_iter().partition(|hidden| hidden.from <= now);
         self.hidden = hidden;
         for Hidden { slot, row, .. } in due {
             self.show(slot, row);
+        }
+    }
+
+    /// The rows that went, and when, in milliseconds: those in the recycle bin, and those removed for good.
+    pub(super) fn deletions(&self) -> impl Iterator<Item = (Slot, i64)> {
+        self.deletions.iter().map(|(slot, at)| (*slot, *at))
+    }
+
+    /// Forgets what went before this time.
+    pub(super) fn forget_deletions_before(&mut self, millis: i64) {
+        self.deletions.retain(|_, at| *at >= millis);
+    }
+
+    /// A row that goes is noted with its time; one that is back, or there, is noted no more. Emptying the
+    /// recycle bin is no second deletion.
+    fn note_deletion(&mut self, slot: Slot, row: Option<&Row>) {
+        let is_deleted = |row: &Row| self.columns.is_deleted.is_some_and(|column| row.is_true(column));
+        match row {
+            Some(row) if !is_deleted(row) => {
+                self.deletions.remove(&slot);
+            }
+            // One that is in the recycle bin from the start went when it was last changed.
+            Some(row) => {
+                let at = self.cursor_time(row).unwrap_or(self.now);
+                self.deletions.entry(slot).or_insert(at);
+            }
+            None => {
+                let second = self.now - self.now.rem_euclid(1000);
+                self.deletions.entry(slot).or_insert(second);
+            }
         }
     }
 
