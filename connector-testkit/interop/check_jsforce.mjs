@@ -37,9 +37,7 @@ await app.authorize({ grant_type: 'client_credentials' });
 check('client credentials by the generic grant', Boolean(app.accessToken) && app.instanceUrl === org.listening);
 
 const conn = new jsforce.Connection({ version, instanceUrl: app.instanceUrl, accessToken: app.accessToken });
-const identity = await conn.identity().catch(() => null);
 check('a session token alone is enough to query', (await conn.query('SELECT Id FROM User LIMIT 1')).records.length === 1);
-check('identity(), where the org has it, names the user', identity === null || identity.username === org.username);
 
 const global = await conn.describeGlobal();
 const names = new Set(global.sobjects.map((object) => object.name));
@@ -65,7 +63,7 @@ check('scanAll adds the recycle bin', deleted.records.length === 4800 && deleted
 conn.bulk2.pollInterval = 20;
 conn.bulk2.pollTimeout = 60000;
 const bulk = await all(await conn.bulk2.query(soql));
-check('bulk2.query() reads every contact once, over several pages', bulk.length === 4500 && new Set(bulk.map((row) => row.Id)).size === 4500);
+check('bulk2.query() reads every contact once', bulk.length === 4500 && new Set(bulk.map((row) => row.Id)).size === 4500);
 // Bulk writes date-times with Z and null as nothing, and all of it as text; jsforce hands on what it read.
 const asBulk = (value) => (value === null ? '' : String(value).replace(/\+0000$/, 'Z'));
 const asRead = (value) => (value === null || value === undefined ? '' : String(value));

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use connector_testkit::salesforce::{Builder, FakeOrg, Limits, SignIn, Wire};
+use connector_testkit::salesforce::{Builder, Bulk, FakeOrg, Limits, SignIn, Wire};
 use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,6 +43,9 @@ struct Options {
     /// Pages of any size, empty ones in between.
     #[arg(long)]
     ragged_pages: bool,
+    /// Rows of a page of Bulk results where the client names no number.
+    #[arg(long, default_value_t = 1000)]
+    bulk_page_rows: usize,
     /// New refresh token with every refresh.
     #[arg(long)]
     rotate_refresh_tokens: bool,
@@ -105,6 +108,7 @@ fn builder(options: Options) -> io::Result<Builder> {
         .accounts(options.accounts)
         .newest_age(Duration::from_secs(options.newest_age))
         .limits(Limits { daily: options.daily_limit, ..Limits::default() })
+        .bulk(Bulk { page_rows: options.bulk_page_rows, ..Bulk::default() })
         .wire(Wire { gzip: options.gzip, ragged_pages: options.ragged_pages })
         .sign_in(SignIn { rotate_refresh_tokens, jwt_public_key, ..SignIn::default() });
     Ok(match options.recorded {
