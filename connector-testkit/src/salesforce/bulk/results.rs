@@ -35,7 +35,7 @@ const ROW_GUESS: usize = 512;
 pub(super) fn page(org: &Org, version: u32, id: &str, query: &str) -> Response {
     let Opened { rows, dialect, how, id } = match open(org, version, id) {
         Ok(opened) => opened,
-        Err(response) => return response,
+        Err(stop) => return stop.response(),
     };
     let wanted = match parameter(query, "maxRecords") {
         None => how.page_rows,
@@ -71,7 +71,7 @@ pub(super) fn pages(org: &Org, version: u32, id: &str, query: &str) -> Response 
     }
     let Opened { rows, how, id, .. } = match open(org, version, id) {
         Ok(opened) => opened,
-        Err(response) => return response,
+        Err(stop) => return stop.response(),
     };
     let Some(start) = place(&id, query, rows.len()) else { return invalid_locator() };
     let base = format!("/services/data/v{version}.0/jobs/query/{id}");
@@ -95,19 +95,41 @@ struct Opened {
     id: String,
 }
 
-fn open(org: &Org, version: u32, id: &str) -> Result<Opened, Response> {
+/// Why there is nothing to read.
+enum Stop {
+    Unknown,
+    /// Made with this API version, which is not the one it is read with.
+    OtherVersion(u32),
+    NotComplete,
+}
+
+impl Stop {
+    fn response(self) -> Response {
+        match self {
+            Self::Unknown => reply::not_found(),
+            // The status is the guide's, the text is ours.
+            Self::OtherVersion(made) => {
+                let message = format!("the job was made with API version {made}.0");
+                reply::error(StatusCode::CONFLICT, "API_ERROR", &message)
+            }
+            // "If the request is not successful, the status code is 204" (guide, v48 and later; v46 said 412).
+            Self::NotComplete => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response
+            }
+        }
+    }
+}
+
+fn open(org: &Org, version: u32, id: &str) -> Result<Opened, Stop> {
     let jobs = org.bulk();
-    let job: &Job = jobs.find(id).ok_or_else(reply::not_found)?;
+    let job: &Job = jobs.find(id).ok_or(Stop::Unknown)?;
     if job.asked.version != version {
-        // The status is the guide's, the text is ours.
-        let message = format!("the job was made with API version {}.0", job.asked.version);
-        return Err(reply::error(StatusCode::CONFLICT, "API_ERROR", &message));
+        return Err(Stop::OtherVersion(job.asked.version));
     }
     if job.state != State::JobComplete {
-        // "If the request is not successful, the status code is 204" (guide, v48 and later; v46 answered 412).
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        return Err(response);
+        return Err(Stop::NotComplete);
     }
     Ok(Opened {
         rows: Arc::clone(&job.rows),

@@ -10,7 +10,7 @@ use super::{Client, within};
 
 /// The folder of recorded Salesforce answers, or a word about why the test checks nothing.
 #[allow(clippy::disallowed_methods, reason = "the edge of a test program")]
-fn recorded() -> Option<PathBuf> {
+pub(crate) fn recorded() -> Option<PathBuf> {
     let folder = std::env::var("CONNECTOR_FIXTURES").ok();
     if folder.is_none() {
         println!("skipped: CONNECTOR_FIXTURES is not set");

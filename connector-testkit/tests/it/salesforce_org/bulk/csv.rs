@@ -171,9 +171,8 @@ fn whole_numbers_can_come_with_a_point_and_texts_with_nul() {
 /// same line breaks, quotes and delimiters inside its fields.
 #[test]
 fn a_recorded_csv_goes_into_the_org_and_comes_back_value_by_value() {
-    let Ok(folder) = std::env::var("CONNECTOR_FIXTURES") else { return };
-    let text = std::fs::read_to_string(format!("{folder}/salesforce/jsforce_Account_bulk2_test.csv"))
-        .expect("the fixture");
+    let Some(folder) = super::super::describing::recorded() else { return };
+    let text = std::fs::read_to_string(folder.join("jsforce_Account_bulk2_test.csv")).expect("the fixture");
     let mut records = read(&text, ',');
     let header = records.remove(0);
     let place = |name: &str| header.iter().position(|known| known == name).expect("a column");
