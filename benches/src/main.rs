@@ -8,6 +8,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its table")]
 
+mod bulk;
 mod checkpoint;
 mod pages;
 mod usage;

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::Outcome;
+use crate::{Outcome, bulk};
 
 /// Records in a page.
 pub(crate) const PAGE: u64 = 2_000;
@@ -34,15 +34,13 @@ pub(crate) fn serve(records: u64) -> Outcome<()> {
 fn answer(stream: &TcpStream, pages: &[Vec<u8>], count: u64) -> Outcome<()> {
     stream.set_nodelay(true)?;
     let mut writer = stream;
-    let mut lines = BufReader::new(stream).lines();
-    while let Some(request) = lines.next() {
-        let request = request?;
-        let number: u64 = request.split(['/', ' ']).nth(3).unwrap_or("0").parse().unwrap_or(0);
-        for line in lines.by_ref() {
-            if line?.is_empty() {
-                break;
-            }
+    let mut reader = BufReader::new(stream);
+    while let Some(request) = Request::read(&mut reader)? {
+        if request.target.starts_with("/services/") {
+            bulk::answer(stream, &request.method, &request.target, count * PAGE)?;
+            continue;
         }
+        let number: u64 = request.target.trim_start_matches("/page/").parse().unwrap_or(0);
         let records = pages.get((number % pages.len() as u64) as usize).ok_or("no such page")?;
         let last = number + 1 >= count;
         let next = if last { String::new() } else { format!("\"nextRecordsUrl\":\"/page/{}\",", number + 1) };
@@ -57,6 +55,38 @@ fn answer(stream: &TcpStream, pages: &[Vec<u8>], count: u64) -> Outcome<()> {
         writer.write_all(b"]}")?;
     }
     Ok(())
+}
+
+struct Request {
+    method: String,
+    target: String,
+}
+
+impl Request {
+    /// The next one, its headers and body passed over; none at the end of the connection.
+    fn read(reader: &mut impl BufRead) -> Outcome<Option<Self>> {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let mut words = line.split(' ').map(str::to_owned);
+        let request =
+            Self { method: words.next().unwrap_or_default(), target: words.next().unwrap_or_default() };
+        let mut length = 0;
+        loop {
+            line.clear();
+            reader.read_line(&mut line)?;
+            let header = line.trim().to_ascii_lowercase();
+            if header.is_empty() {
+                break;
+            }
+            if let Some(value) = header.strip_prefix("content-length:") {
+                length = value.trim().parse()?;
+            }
+        }
+        std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
+        Ok(Some(request))
+    }
 }
 
 /// The records of one page, without the brackets. As a CRM sends them: ids, names, nulls, times, text.
@@ -118,7 +148,7 @@ fn records_of(page: u64) -> Vec<u8> {
     text.into_bytes()
 }
 
-const WORDS: [&str; 24] = [
+pub(crate) const WORDS: [&str; 24] = [
     "Aurora",
     "Bergmann",
     "Cascade",

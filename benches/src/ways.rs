@@ -15,9 +15,9 @@ use connector_host::{
     run::{self, Job, Quiet, RunOptions},
 };
 use connector_sdk::{
-    Authenticate, Catalog, Connector, Context, Counters, Discover, Error, Identity, Manifest, Message,
-    Network, Partition, Plan, Read, ReadRequest, Result, State, StreamId, StreamSelection, StreamSpec,
-    StreamState, SystemClock,
+    Authenticate, Catalog, Connector, Context, Counters, Discover, Error, Factory, Identity, Manifest,
+    Message, Network, Partition, Plan, Read, ReadRequest, Result, State, StreamId, StreamSelection,
+    StreamSpec, StreamState, SystemClock,
     http::{HttpClient, Request},
     record::{PageSpec, PageSplitter},
 };
@@ -27,12 +27,14 @@ use serde_json::value::RawValue;
 use crate::{Cost, Outcome, usage};
 
 /// Each way's letter, and what it does.
-pub(crate) const WAYS: [(&str, &str); 5] = [
+pub(crate) const WAYS: [(&str, &str); 7] = [
     ("a", "download only"),
     ("b", "serde_json RawValue → JSONL"),
     ("c", "whole run → JSONL envelope"),
     ("d", "whole run → Parquet zstd 1"),
     ("e", "whole run → Parquet with typed columns"),
+    ("f", "Bulk CSV: whole run → Parquet zstd 1"),
+    ("g", "Bulk CSV: whole run → JSONL envelope"),
 ];
 
 /// Reads all pages in this way, and says what this process has used.
@@ -50,6 +52,8 @@ pub(crate) fn read(way: &str, url: &str) -> Outcome<Cost> {
             "c" => whole_run(url, out, Format::Jsonl, false).await,
             "d" => whole_run(url, out, Format::Parquet, false).await,
             "e" => whole_run(url, out, Format::Parquet, true).await,
+            "f" => bulk_run(url, out, Format::Parquet).await,
+            "g" => bulk_run(url, out, Format::Jsonl).await,
             other => Err(format!("there is no way `{other}`").into()),
         }
     })?;
@@ -112,14 +116,36 @@ async fn plain(url: &str, out: &Path, split: bool) -> Outcome<(u64, u64)> {
 
 async fn whole_run(url: &str, out: &Path, format: Format, typed: bool) -> Outcome<(u64, u64)> {
     let cx = context();
-    let source = Static { client: client(&cx, url)? };
+    let source = Arc::new(Static { client: client(&cx, url)? });
+    run_of(cx, source, Manifest::new("static", "bench", "0.1.0"), out, format, typed).await
+}
+
+/// The door `salesforce/bulk`, as a host runs it.
+async fn bulk_run(url: &str, out: &Path, format: Format) -> Outcome<(u64, u64)> {
+    let cx = context();
+    let config = serde_json::json!({
+        "instance_url": url, "login_url": url, "auth": { "session": { "access_token": "of the bench" } },
+    });
+    let door = connector_salesforce::bulk();
+    let connector = door.connect(&RawValue::from_string(config.to_string())?, &cx)?;
+    run_of(cx, connector, door.manifest().clone(), out, format, false).await
+}
+
+async fn run_of(
+    cx: Context,
+    connector: Arc<dyn Connector>,
+    manifest: Manifest,
+    out: &Path,
+    format: Format,
+    typed: bool,
+) -> Outcome<(u64, u64)> {
     let clock = SystemClock::shared();
     let bronze = BronzeConfig::new(out.join("bronze"), format).with_typed(typed);
     let registry = SqliteRegistry::open(&out.join("registry.db"), clock).await?;
     let job = Job {
         cx,
-        connector: Arc::new(source),
-        manifest: Manifest::new("static", "bench", "0.1.0"),
+        connector,
+        manifest,
         registry: Arc::new(registry),
         sink: Arc::new(Bronze::new(bronze)),
         streams: None,

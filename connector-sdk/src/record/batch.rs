@@ -198,6 +198,12 @@ impl BatchBuilder {
         Self { stream, page: Vec::new(), keys: Vec::new(), rows: Vec::new() }
     }
 
+    /// The same, with room for so many bytes of records.
+    #[must_use]
+    pub fn with_capacity(stream: StreamId, bytes: usize) -> Self {
+        Self { page: Vec::with_capacity(bytes), ..Self::new(stream) }
+    }
+
     /// Adds a record that is, or has become, this. The cursor is a JSON value.
     pub fn upsert(&mut self, key: &[u8], record: &[u8], cursor: Option<&[u8]>) {
         self.push(RecordView {
@@ -238,6 +244,68 @@ impl BatchBuilder {
         self.rows.push(row);
     }
 
+    /// Adds a record that `write` appends to the buffer it is given, without a copy in between. Answered are the
+    /// places of its parts in the buffer, which holds other records before it: take them from its length. What is
+    /// appended before an error is left out.
+    ///
+    /// ```
+    /// use connector_sdk::record::{BatchBuilder, Written};
+    ///
+    /// let mut batch = BatchBuilder::new("Contact".into());
+    /// batch.write(|out| -> Result<Written, std::fmt::Error> {
+    ///     out.extend_from_slice(br#"{"Id":"#);
+    ///     let start = out.len();
+    ///     out.extend_from_slice(br#""003A""#);
+    ///     let id = start..out.len();
+    ///     out.push(b'}');
+    ///     Ok(Written::upsert().with_key("Id", id))
+    /// })?;
+    /// let batch = batch.build();
+    /// assert_eq!(batch.get(0).unwrap().key, Some(&br#"{"Id":"003A"}"#[..]));
+    /// # Ok::<(), std::fmt::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As `write` says.
+    pub fn write<'a, E>(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> std::result::Result<Written<'a>, E>,
+    ) -> std::result::Result<(), E> {
+        let start = self.page.len();
+        let written = match write(&mut self.page) {
+            Ok(written) => written,
+            Err(error) => {
+                self.page.truncate(start);
+                return Err(error);
+            }
+        };
+        let Self { page, keys, rows, .. } = self;
+        let key = match written.key.and_then(|(name, at)| Some((name, page.get(at)?))) {
+            Some((name, value)) => {
+                let key = keys.len();
+                keys.extend_from_slice(b"{\"");
+                keys.extend_from_slice(name.as_bytes());
+                keys.extend_from_slice(b"\":");
+                keys.extend_from_slice(value);
+                keys.push(b'}');
+                Span::new(key, keys.len())
+            }
+            None => Span::NONE,
+        };
+        let cursor = written.cursor.filter(|at| page.get(at.clone()).is_some_and(|value| value != b"null"));
+        let source_timestamp =
+            cursor.clone().and_then(|at| page.get(at)).and_then(super::page::timestamp_millis);
+        rows.push(Row {
+            record: Span::new(start, page.len()),
+            cursor: cursor.map_or(Span::NONE, |at| Span::new(at.start, at.end)),
+            key,
+            changes: Span::NONE,
+            source_timestamp,
+            operation: written.operation,
+        });
+        Ok(())
+    }
+
     /// Bytes taken in so far; start a new batch at a few MiB.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -260,6 +328,43 @@ impl BatchBuilder {
     #[must_use]
     pub fn build(self) -> Batch {
         Batch { stream: self.stream, page: self.page.into(), keys: self.keys, rows: self.rows }
+    }
+}
+
+/// What [`BatchBuilder::write`] has written: places of its buffer.
+#[derive(Debug)]
+pub struct Written<'a> {
+    operation: Operation,
+    key: Option<(&'a str, std::ops::Range<usize>)>,
+    cursor: Option<std::ops::Range<usize>>,
+}
+
+impl<'a> Written<'a> {
+    /// A record that is, or has become, this; without a key and a cursor.
+    #[must_use]
+    pub fn upsert() -> Self {
+        Self { operation: Operation::Upsert, key: None, cursor: None }
+    }
+
+    /// Says that the record is gone.
+    #[must_use]
+    pub fn deleted(mut self) -> Self {
+        self.operation = Operation::Delete;
+        self
+    }
+
+    /// Names the key field, which holds nothing that JSON escapes, and where its value stands.
+    #[must_use]
+    pub fn with_key(mut self, name: &'a str, value: std::ops::Range<usize>) -> Self {
+        self.key = Some((name, value));
+        self
+    }
+
+    /// Says where the cursor's value stands.
+    #[must_use]
+    pub fn with_cursor(mut self, value: std::ops::Range<usize>) -> Self {
+        self.cursor = Some(value);
+        self
     }
 }
 

@@ -15,7 +15,7 @@ mod scan;
 mod seen;
 mod tally;
 
-pub use batch::{Batch, BatchBuilder, Operation, RecordView};
+pub use batch::{Batch, BatchBuilder, Operation, RecordView, Written};
 pub use envelope::{ENVELOPE_COLUMNS, EnvelopeHeader, EnvelopeLines};
 pub use page::{Page, PageSpec, PageSplitter, timestamp_millis};
 pub use scan::{MAX_DEPTH, Scan, ScanError, ScanErrorKind, ScanSpec, Span, unescape};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use connector_sdk::{
-    Batch, Class, Delivery, Error, Operation, Result, StreamId,
-    record::{BatchBuilder, RecordView, timestamp_millis},
+    Batch, Class, Delivery, Error, Result, StreamId,
+    record::{BatchBuilder, Written},
 };
 
 use super::csv::{Delimiter, Malformed, Place, What};
@@ -39,9 +39,8 @@ pub(crate) struct Rows {
     header: Header,
     /// Rows handed out or passed over.
     taken: u64,
-    /// One record, while it is written.
-    record: Vec<u8>,
-    key: Vec<u8>,
+    /// Bytes of the largest batch so far.
+    largest: usize,
 }
 
 /// What the first row says.
@@ -78,13 +77,25 @@ impl Rows {
             place,
             header: Header::default(),
             taken: 0,
-            record: Vec::new(),
-            key: Vec::new(),
+            largest: 0,
         };
-        if !rows.is_end() {
-            rows.header = rows.read_header()?;
+        if rows.is_end() {
+            return Err(rows.wrong(Class::Transient, "the CSV is empty: it lacks even its header row"));
         }
+        rows.header = rows.read_header()?;
         Ok(rows)
+    }
+
+    /// Those of a job that found nothing.
+    pub(crate) fn none(columns: &Arc<Columns>) -> Self {
+        Self {
+            columns: Arc::clone(columns),
+            document: Bytes::new(),
+            place: Place::start(&[], Delimiter::Comma),
+            header: Header::default(),
+            taken: 0,
+            largest: 0,
+        }
     }
 
     /// Whether all rows were taken.
@@ -110,57 +121,47 @@ impl Rows {
         if self.is_end() {
             return Ok(None);
         }
-        let mut batch = BatchBuilder::new(self.columns.stream.clone());
+        // As large as the last one, or a guess.
+        let room = self.largest + self.largest / 8;
+        let mut batch = BatchBuilder::with_capacity(self.columns.stream.clone(), room);
         while batch.len() < records && batch.bytes() < BATCH_BYTES && !self.is_end() {
             self.record(&mut batch)?;
         }
+        self.largest = self.largest.max(batch.bytes());
         Ok(Some(batch.build()))
     }
 
     fn record(&mut self, batch: &mut BatchBuilder) -> Result<()> {
-        let mut record = std::mem::take(&mut self.record);
-        record.clear();
-        let (mut key, mut cursor, mut is_deleted) = (0..0, 0..0, false);
-        self.cells(|header, index, cell| {
-            let Some(column) = header.columns.get(index) else { return };
-            record.extend_from_slice(&column.name);
-            let start = record.len();
-            column.kind.write(&mut record, cell.raw, cell.is_doubled);
-            if Some(index) == header.key {
-                key = start..record.len();
+        let columns = Arc::clone(&self.columns);
+        batch.write(|out| {
+            let (mut key, mut cursor, mut is_deleted) = (None, None, false);
+            self.cells(|header, index, cell| {
+                let Some(column) = header.columns.get(index) else { return };
+                out.extend_from_slice(&column.name);
+                let start = out.len();
+                column.kind.write(out, cell.raw, cell.is_doubled);
+                if Some(index) == header.key && !cell.raw.is_empty() {
+                    key = Some(start..out.len());
+                }
+                if Some(index) == header.cursor {
+                    cursor = Some(start..out.len());
+                }
+                if Some(index) == header.deleted {
+                    is_deleted = cell.raw == b"true";
+                }
+            })?;
+            out.push(b'}');
+            let mut written = Written::upsert();
+            match (&columns.key, key) {
+                (Some(name), Some(key)) => written = written.with_key(name, key),
+                (Some(_), None) => return Err(self.wrong(Class::Schema, "a row came without an id")),
+                (None, _) => (),
             }
-            if Some(index) == header.cursor {
-                cursor = start..record.len();
+            if let Some(cursor) = cursor {
+                written = written.with_cursor(cursor);
             }
-            if Some(index) == header.deleted {
-                is_deleted = cell.raw == b"true";
-            }
-        })?;
-        record.push(b'}');
-        let value = |range: std::ops::Range<usize>| {
-            record.get(range).filter(|value| *value != b"null" && !value.is_empty())
-        };
-        self.key.clear();
-        if let Some(name) = &self.columns.key {
-            let Some(id) = value(key) else {
-                return Err(self.wrong(Class::Schema, "a row came without an id"));
-            };
-            self.key.extend_from_slice(b"{\"");
-            self.key.extend_from_slice(name.as_bytes());
-            self.key.extend_from_slice(b"\":");
-            self.key.extend_from_slice(id);
-            self.key.push(b'}');
-        }
-        let cursor = value(cursor);
-        batch.push(RecordView {
-            operation: if is_deleted { Operation::Delete } else { Operation::Upsert },
-            record: Some(&record),
-            key: Some(self.key.as_slice()).filter(|key| !key.is_empty()),
-            cursor,
-            source_timestamp: cursor.and_then(timestamp_millis),
-        });
-        self.record = record;
-        Ok(())
+            Ok(if is_deleted { written.deleted() } else { written })
+        })
     }
 
     /// Walks over the cells of one row.

@@ -353,8 +353,12 @@ impl Reader {
         mut attempts: u32,
     ) -> Result<Open> {
         loop {
-            let opened = Rows::open(page.document.clone(), self.delimiter, &self.columns)
-                .and_then(|mut rows| rows.skip(taken).map(|()| rows));
+            let opened = if page.document.is_empty() && page.promised == Some(0) {
+                Ok(Rows::none(&self.columns))
+            } else {
+                Rows::open(page.document.clone(), self.delimiter, &self.columns)
+                    .and_then(|mut rows| rows.skip(taken).map(|()| rows))
+            };
             match opened {
                 Ok(rows) => return Ok(Open { page, rows, attempts }),
                 Err(error) if error.class() == Class::Transient && attempts < PAGE_ATTEMPTS => {

@@ -24,7 +24,7 @@ use crate::{api::Api, fault};
 const LISTS_PAGES: u32 = 58;
 /// Pages fetched at once, and the bytes that they may have together: what is on its way lies in memory.
 const AT_ONCE: usize = 5;
-const BYTES_AT_ONCE: usize = 32 << 20;
+const BYTES_AT_ONCE: usize = 20 << 20;
 /// Rows asked for where we choose the size of a page; the bytes that one should have, and the fewest rows.
 const FIRST_ROWS: u64 = 10_000;
 const PAGE_BYTES: u64 = 8 << 20;

@@ -212,6 +212,7 @@ impl Fixture for Org {
             let leading_to = |page: usize| {
                 Fault::status(200)
                     .with_header("content-type", "text/csv")
+                    .with_header("Sforce-NumberOfRecords", "0")
                     .with_header("Sforce-Locator", format!("page{page}"))
             };
             let not_listed =

@@ -121,6 +121,8 @@ pub(crate) struct Outcome {
     pub(crate) estimates: Vec<Estimate>,
     pub(crate) skipped: Vec<Error>,
     pub(crate) errors: Vec<Error>,
+    /// What a host logs, and asks for again in its next run.
+    pub(crate) unacknowledged: Vec<Error>,
     pub(crate) crashed: bool,
 }
 
@@ -133,7 +135,7 @@ impl Outcome {
 
     pub(crate) fn clean(self) -> Self {
         assert!(self.errors.is_empty() && self.skipped.is_empty(), "{:?} {:?}", self.errors, self.skipped);
-        assert!(!self.crashed);
+        assert!(!self.crashed && self.unacknowledged.is_empty(), "{:?}", self.unacknowledged);
         self
     }
 
@@ -279,7 +281,7 @@ impl Host {
                     self.state.partitions.insert(id.clone(), known);
                     let stream = self.stream.spec.name.clone();
                     let done = Acknowledged { stream, partition: id, previous: None, state };
-                    self.connector.acknowledge(&self.cx, &done).await.expect("acknowledged");
+                    outcome.unacknowledged.extend(self.connector.acknowledge(&self.cx, &done).await.err());
                 }
                 Ok(Message::Estimate(estimate)) => outcome.estimates.push(estimate),
                 Ok(Message::Schema(_)) => panic!("this connector finds no drift by itself"),
