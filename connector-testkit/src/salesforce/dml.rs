@@ -252,13 +252,12 @@ pub(super) fn external(table: &Table, field: &str) -> Result<usize, Rejected> {
     })
 }
 
-/// Ids of the living rows that have this text in this column; texts are told apart without regard to case.
+/// Ids of the living rows that have this value in this column; texts are told apart without regard to ASCII case.
 pub(super) fn matches(table: &Table, column: usize, value: &str) -> Vec<String> {
-    let wanted = value.to_lowercase();
-    let has = |row: &&Row| match serde_json::from_slice::<Value>(row.value(column)) {
-        Ok(Value::String(text)) => text.to_lowercase() == wanted,
-        Ok(Value::Number(number)) => number.to_string() == wanted,
-        _ => false,
+    let text = encode(&value.into());
+    let has = |row: &&Row| {
+        let found = row.value(column);
+        found.eq_ignore_ascii_case(&text) || found == value.as_bytes()
     };
     let alive = |row: &&Row| table.columns.is_deleted.is_none_or(|deleted| !row.is_true(deleted));
     let rows = table.all_latest().into_iter().filter(alive).filter(has);

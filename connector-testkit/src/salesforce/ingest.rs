@@ -22,13 +22,13 @@ use super::sobjects::Outcome;
 
 /// All jobs, by their ids, and how often one is asked for before it is complete.
 #[derive(Debug)]
-pub(super) struct Jobs {
+pub(super) struct Loads {
     jobs: BTreeMap<String, Job>,
     made: u32,
     polls: u32,
 }
 
-impl Default for Jobs {
+impl Default for Loads {
     fn default() -> Self {
         Self { jobs: BTreeMap::new(), made: 0, polls: 2 }
     }
