@@ -22,7 +22,8 @@ use super::gate::{Held, Pass};
 use super::log::LoggedRequest;
 use super::org::Org;
 use super::{
-    authorize, bulk, collections, composite, describe, gate, ingest, oauth, query, replication, reply, resources, soap, sobjects,
+    authorize, bulk, collections, composite, describe, gate, ingest, oauth, query, replication, reply,
+    resources, soap, sobjects,
 };
 
 /// Bytes of address and headers that the front end reads (limits of the REST API).
