@@ -354,3 +354,6 @@ fn typed<T: DeserializeOwned>(rows: Vec<Value>) -> Result<Vec<T>> {
     };
     rows.into_iter().enumerate().map(read).collect()
 }
+
+#[cfg(test)]
+mod tests;
