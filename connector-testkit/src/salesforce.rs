@@ -25,6 +25,7 @@
 //! The rooms: `server` dispatches; `oauth` and `soap` sign in; `gate` checks version, session and quota;
 //! `describe` and `resources` answer metadata; `query` with `soql`, `cursor` and `render` answers queries, and `bulk` by jobs;
 //! `replication` tells deletions and changes;
+//! `sobjects`, `collections`, `composite` and `ingest` take writes, each record through `dml`;
 //! `table`, `row`, `field` and `schema` hold the data, which `objects` and `seed` make; by `control` and
 //! `writing` a test changes the org.
 
@@ -32,14 +33,18 @@ mod authorize;
 mod builder;
 mod bulk;
 mod clock;
+mod collections;
+mod composite;
 mod control;
 mod cursor;
 mod datetime;
 mod describe;
+mod dml;
 mod field;
 mod gate;
 mod grants;
 mod id;
+mod ingest;
 mod log;
 mod oauth;
 mod objects;
@@ -56,6 +61,7 @@ mod schema;
 mod seed;
 mod server;
 mod soap;
+mod sobjects;
 mod soql;
 mod table;
 mod writing;

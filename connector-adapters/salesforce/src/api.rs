@@ -1,5 +1,7 @@
 //! The vendor's endpoints, one function each.
 
+mod writes;
+
 use std::sync::Arc;
 
 use connector_sdk::{

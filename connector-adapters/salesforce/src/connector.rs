@@ -6,11 +6,13 @@ use async_trait::async_trait;
 use connector_sdk::{
     Acknowledged, Authenticate, Catalog, Class, Connector, Context, Delivery, Discover, Error, Identity,
     Message, Plan, Read, ReadRequest, Result, StreamId, StreamSelection, StreamSpec, StreamState,
-    contract::CostEstimate, http::StackHealth,
+    contract::{ActionOutcome, ActionRequest, ActionSpec, CostEstimate},
+    http::StackHealth,
 };
 use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 
 use crate::{
+    actions,
     api::Api,
     bulk,
     config::SalesforceConfig,
@@ -62,7 +64,7 @@ impl Salesforce {
 }
 
 /// Whether an object can have this name, which becomes part of a path.
-fn is_name(object: &str) -> bool {
+pub(crate) fn is_name(object: &str) -> bool {
     !object.is_empty() && object.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
@@ -190,6 +192,14 @@ impl Read for Salesforce {
 
 #[async_trait]
 impl Connector for Salesforce {
+    fn actions(&self) -> Vec<ActionSpec> {
+        actions::specs()
+    }
+
+    async fn act(&self, cx: &Context, request: ActionRequest) -> Result<ActionOutcome> {
+        actions::act(&self.api, cx, request).await
+    }
+
     fn stack_health(&self, cx: &Context) -> Option<StackHealth> {
         Some(self.api.stack_health(cx))
     }

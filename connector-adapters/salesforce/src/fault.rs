@@ -85,6 +85,92 @@ pub(crate) fn has_code(error: &Error, code: &str) -> bool {
     refusal(error).is_some_and(|refusal| refusal.code.eq_ignore_ascii_case(code))
 }
 
+/// The vendor's code for a refusal, such as `REQUIRED_FIELD_MISSING`; none where it has not refused.
+///
+/// ```
+/// use connector_sdk::Error;
+/// assert_eq!(connector_salesforce::error_code(&Error::permanent("create", "no")), None);
+/// ```
+#[must_use]
+pub fn error_code(error: &Error) -> Option<&str> {
+    refusal(error).map(|refusal| refusal.code.as_str())
+}
+
+/// Whether a write was refused because somebody else held the row: the vendor has done nothing then, also where a
+/// layer, which knows only that an answer of this class settles nothing, calls it ambiguous.
+pub(crate) fn is_locked(error: &Error) -> bool {
+    has_code(error, "UNABLE_TO_LOCK_ROW") && error.delivery() == Delivery::Answered
+}
+
+/// Whether the record is not there: never was, or no longer.
+pub(crate) fn is_gone(error: &Error) -> bool {
+    has_code(error, "NOT_FOUND") || has_code(error, "ENTITY_IS_DELETED")
+}
+
+/// Whether the vendor has said this, in lower case.
+pub(crate) fn says(error: &Error, text: &str) -> bool {
+    error.context().any(|(name, value)| name == "vendor_says" && value.to_lowercase().contains(text))
+}
+
+/// The vendor's words as one short line.
+pub(crate) fn one_line(message: &str) -> String {
+    Said { message: message.to_owned(), ..Said::default() }.line()
+}
+
+/// What the vendor complains of in one record of many.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Complaint {
+    #[serde(default, alias = "statusCode", alias = "errorCode")]
+    code: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    fields: Vec<String>,
+}
+
+impl Complaint {
+    /// `CODE:message:fields`, as rows of a Bulk job say it.
+    pub(crate) fn of_row(text: &str) -> Self {
+        let (code, rest) = text.split_once(':').unwrap_or((text, ""));
+        let (message, fields) = rest.rsplit_once(':').unwrap_or((rest, ""));
+        let fields = fields.split(',').map(str::trim).filter(|field| crate::connector::is_name(field));
+        Self {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            fields: fields.map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// Why one record was not written. The others are not concerned.
+pub(crate) fn of_record(operation: &'static str, complaint: Option<&Complaint>) -> Error {
+    let Some(Complaint { code, message, fields }) = complaint else {
+        let message = "the vendor says that the record failed, and not why";
+        return Error::permanent(operation, message).with_delivery(Delivery::Answered);
+    };
+    let code = Some(code.clone()).filter(|code| is_code(code)).unwrap_or_default();
+    let said = Said { code, message: message.clone(), fields: fields.clone() };
+    let error = match rules::find(400, &said) {
+        Some(rule) => Error::new(rule.class, operation, rule.advice),
+        None => Error::permanent(operation, "the vendor refuses the record"),
+    };
+    refused(error, &said, Then::Fail).with_delivery(Delivery::Answered)
+}
+
+/// What a part of a composite failed with, as if it had been answered by itself.
+pub(crate) fn of_part(operation: &'static str, status: u16, body: &str, now: Timestamp) -> Error {
+    let said = Said::read(body.as_bytes());
+    let error = match rules::find(status, &said) {
+        Some(rule) => rule.error(operation, status, &said, now),
+        None => {
+            let message = format!("the vendor refuses this part (status {status})");
+            let class = if status >= 500 { Class::Transient } else { Class::Permanent };
+            refused(Error::new(class, operation, message).with_context("status", status), &said, Then::Fail)
+        }
+    };
+    error.with_delivery(Delivery::Answered)
+}
+
 fn refusal(error: &Error) -> Option<&Refusal> {
     let mut source = error.source();
     while let Some(cause) = source {
@@ -100,7 +186,7 @@ fn refusal(error: &Error) -> Option<&Refusal> {
 pub(crate) fn signing_in(error: Error) -> Error {
     let said =
         |name| error.context().find(|(known, _)| *known == name).map_or("", |(_, value)| value).to_owned();
-    let said = Said { code: said("error"), message: said("error_description") };
+    let said = Said { code: said("error"), message: said("error_description"), fields: Vec::new() };
     if said.code.is_empty() {
         return error;
     }
@@ -125,7 +211,8 @@ pub(crate) fn signing_in(error: Error) -> Error {
 /// An error of a Bulk job that has ended otherwise than with results.
 pub(crate) fn elsewhere(operation: &'static str, advice: &'static str, said: Option<&str>) -> Error {
     let error = Error::permanent(operation, advice).with_delivery(Delivery::Answered);
-    let said = Said { code: "Failed".to_owned(), message: said.unwrap_or_default().to_owned() };
+    let said =
+        Said { code: "Failed".to_owned(), message: said.unwrap_or_default().to_owned(), fields: Vec::new() };
     refused(error, &said, Then::Elsewhere)
 }
 
@@ -134,6 +221,10 @@ fn refused(error: Error, said: &Said, then: Then) -> Error {
         line if line.is_empty() => error,
         line => error.with_context("vendor_says", line),
     };
+    let error = match said.names() {
+        names if names.is_empty() => error,
+        names => error.with_context("fields", names),
+    };
     error.with_context("code", &said.code).with_source(Refusal { code: said.code.clone(), then })
 }
 
@@ -141,7 +232,7 @@ fn refused(error: Error, said: &Said, then: Then) -> Error {
 fn by_status(request: &Request, response: &Response) -> Option<Error> {
     let operation = request.operation();
     let (class, message) = match response.status.as_u16() {
-        300 => (Class::Permanent, "several records have this external id (status 300)"),
+        300 => return Some(several(operation, &response.body)),
         406 => (Class::Transient, "the front end could not answer in the form asked for (status 406)"),
         410 => (
             Class::Config,
@@ -160,6 +251,17 @@ fn by_status(request: &Request, response: &Response) -> Option<Error> {
     Some(Error::new(class, operation, message))
 }
 
+/// Several records have the external id: the body names each by its address (REST guide, resources_sobject_upsert_patch).
+fn several(operation: &'static str, body: &[u8]) -> Error {
+    let message = "several records have this external id (status 300), so none was changed: make the field unique, or \
+                   name the record by its id";
+    let error = Error::permanent(operation, message).with_context("status", 300);
+    match serde_json::from_slice::<Vec<IgnoredAny>>(body) {
+        Ok(addresses) => error.with_context("matches", addresses.len()),
+        Err(_) => error,
+    }
+}
+
 /// Why an answer of success cannot be one: each attempt may bring a better one. Whether the rows of a page are whole is
 /// seen when it is split, without reading it twice.
 fn no_data(request: &Request, response: &Response) -> Option<&'static str> {
@@ -169,8 +271,14 @@ fn no_data(request: &Request, response: &Response) -> Option<&'static str> {
     }
     let is_broken = response.status == StatusCode::OK
         && ![PAGES, RESULTS].contains(&request.operation())
+        && !is_csv(response)
         && serde_json::from_slice::<IgnoredAny>(&response.body).is_err();
     is_broken.then_some("the answer ends in the middle, or is no JSON")
+}
+
+/// Rows of a Bulk job.
+fn is_csv(response: &Response) -> bool {
+    response.header("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/csv"))
 }
 
 fn is_html(response: &Response) -> bool {
@@ -189,6 +297,8 @@ struct Said {
     /// Empty where there is none.
     code: String,
     message: String,
+    /// What it is about, where the vendor says so.
+    fields: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -197,6 +307,8 @@ struct Item {
     code: Option<String>,
     #[serde(default, alias = "error_description", alias = "exceptionMessage")]
     message: Option<String>,
+    #[serde(default)]
+    fields: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -224,6 +336,7 @@ impl Said {
         item.map_or_else(Self::default, |item| Self {
             code: item.code.filter(|code| is_code(code)).unwrap_or_default(),
             message: item.message.unwrap_or_default(),
+            fields: item.fields.unwrap_or_default(),
         })
     }
 
@@ -237,6 +350,13 @@ impl Said {
             line.push('…');
         }
         line
+    }
+
+    /// The fields that are names, in one line.
+    fn names(&self) -> String {
+        const MOST: usize = 20;
+        let names = self.fields.iter().filter(|name| crate::connector::is_name(name));
+        names.take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether the message holds this text, whatever its case.

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod actions;
 mod api;
 mod auth;
 mod bulk;
+mod client;
 mod config;
 mod connector;
 mod describe;
@@ -24,8 +26,12 @@ use connector_sdk::{Context, Factory, contract::TypedFactory};
 
 use door::Door;
 
+pub use client::{
+    Client, Composite, ExternalId, Failed, Ingest, IngestOperation, Ingested, Param, Params, Saved, Written,
+};
 pub use config::{Auth, ClientCredentials, JwtBearer, RefreshToken, SalesforceConfig, Session};
 pub use connector::Salesforce;
+pub use fault::error_code;
 
 /// The REST query door: what a host registers as `salesforce/rest`.
 ///

@@ -15,6 +15,7 @@ pub(crate) fn of(door: Door) -> Manifest {
         ),
     };
     let mut compliance = Compliance::personal_data();
+    compliance.writes = true;
     compliance.residency = Some("where the org's instance is".to_owned());
     compliance.terms_url = Some("https://www.salesforce.com/company/legal/agreements/".to_owned());
     Manifest::new("salesforce", method, env!("CARGO_PKG_VERSION"))
@@ -26,6 +27,7 @@ pub(crate) fn of(door: Door) -> Manifest {
             Capability::ResumableFull,
             Capability::Deletes,
             Capability::Partitions,
+            Capability::Actions,
             Capability::CostEstimate,
         ])
         .with_network(VENDOR_HOSTS)
@@ -53,7 +55,7 @@ mod tests {
             assert_eq!(of(door).id().as_str(), id);
         }
         let manifest = of(Door::Rest);
-        assert!(manifest.claims(Capability::Incremental) && !manifest.claims(Capability::Actions));
-        assert!(!manifest.compliance.writes && manifest.compliance.personal_data);
+        assert!(manifest.claims(Capability::Incremental) && manifest.claims(Capability::Actions));
+        assert!(manifest.compliance.writes && manifest.compliance.personal_data);
     }
 }

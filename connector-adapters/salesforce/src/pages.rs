@@ -232,7 +232,7 @@ impl Pages {
 }
 
 /// A path of the same origin, which resolves nowhere else.
-fn is_path(next: &str) -> bool {
+pub(crate) fn is_path(next: &str) -> bool {
     next.starts_with("/services/data/") && !next.contains(['\\', '#']) && !next.chars().any(char::is_control)
 }
 

@@ -112,7 +112,7 @@ fn identifier(name: &str) -> Result<&str> {
 }
 
 /// A string literal (SOQL reference, "Quoted String Escape Sequences").
-fn text(value: &str) -> String {
+pub(crate) fn text(value: &str) -> String {
     let mut out = String::with_capacity(value.len() + 2);
     out.push('\'');
     for character in value.chars() {

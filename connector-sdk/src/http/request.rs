@@ -203,6 +203,13 @@ impl Request {
         self
     }
 
+    /// Is not repeated by the stack, though its method says that it may be: its sender repeats it, because what
+    /// the answer means depends on it. "No such record" to a DELETE is success only where an earlier one was lost.
+    pub fn once(mut self) -> Self {
+        self.idempotent = false;
+        self
+    }
+
     /// The vendor recognises a repetition by this key, sent as `Idempotency-Key`. Where it wants the key
     /// elsewhere, put it there and call [`idempotent`](Self::idempotent).
     pub fn with_idempotency_key(mut self, key: &str) -> Self {

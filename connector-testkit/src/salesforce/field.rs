@@ -161,6 +161,46 @@ impl Field {
         self
     }
 
+    /// Found by its value, which no other row has.
+    pub(super) fn external_id(mut self) -> Self {
+        for flag in ["externalId", "idLookup", "unique"] {
+            self.put(flag, true);
+        }
+        self
+    }
+
+    /// Whether a row can be named by this field instead of its id.
+    pub(super) fn is_external_id(&self) -> bool {
+        self.says("externalId")
+    }
+
+    pub(super) fn is_unique(&self) -> bool {
+        self.says("unique")
+    }
+
+    /// Whether a new row has to name it.
+    pub(super) fn is_required(&self) -> bool {
+        self.flag("createable") && !self.flag("nillable") && !self.says("defaultedOnCreate")
+    }
+
+    pub(super) fn is_createable(&self) -> bool {
+        self.flag("createable")
+    }
+
+    pub(super) fn is_updateable(&self) -> bool {
+        self.flag("updateable")
+    }
+
+    /// The most characters a value may have; 0: no limit.
+    pub(super) fn longest(&self) -> usize {
+        let length = self.describe.get("length").and_then(Value::as_u64).unwrap_or_default();
+        usize::try_from(length).unwrap_or_default()
+    }
+
+    fn says(&self, key: &str) -> bool {
+        self.describe.get(key).and_then(Value::as_bool).unwrap_or(false)
+    }
+
     pub(super) fn filterable(&self) -> bool {
         self.flag("filterable")
     }

@@ -15,7 +15,9 @@ use super::builder::{Builder, Settings};
 use super::bulk::Jobs;
 use super::clock::OrgClock;
 use super::cursor::Cursors;
+use super::dml::Refusals;
 use super::grants::Grants;
+use super::ingest::Loads;
 use super::log::Log;
 use super::replication::Replication;
 use super::schema::Object;
@@ -30,6 +32,10 @@ pub(super) struct Data {
     /// Milliseconds until a write can be seen by queries.
     pub(super) visibility_delay: i64,
     pub(super) replication: Replication,
+    /// Records that the next writes are refused for.
+    pub(super) refusals: Refusals,
+    /// Bulk API 2.0 jobs that write.
+    pub(super) ingest: Loads,
 }
 
 impl Data {
@@ -57,6 +63,16 @@ impl Data {
     /// Purges the logs of deletions.
     pub(super) fn forget_deletions_before(&mut self, millis: i64) {
         self.tables.values_mut().for_each(|table| table.forget_deletions_before(millis));
+    }
+
+    /// The tables as they are, for a transaction that may be taken back.
+    pub(super) fn tables(&self) -> BTreeMap<String, Table> {
+        self.tables.clone()
+    }
+
+    /// Takes a transaction back.
+    pub(super) fn roll_back(&mut self, tables: BTreeMap<String, Table>) {
+        self.tables = tables;
     }
 
     /// Shows writes that are due.

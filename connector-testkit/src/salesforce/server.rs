@@ -21,12 +21,19 @@ use crate::fault::{Connection, Fault, Seen, decoded};
 use super::gate::{Held, Pass};
 use super::log::LoggedRequest;
 use super::org::Org;
-use super::{authorize, bulk, describe, gate, oauth, query, replication, reply, resources, soap};
+use super::{
+    authorize, bulk, collections, composite, describe, gate, ingest, oauth, query, replication, reply,
+    resources, soap, sobjects,
+};
 
 /// Bytes of address and headers that the front end reads (limits of the REST API).
 const MAX_HEAD: usize = 16_384;
 /// Bytes of a request's body that are read: sign-ins are small.
 const MAX_BODY: usize = 1024 * 1024;
+/// Bytes of records that one call writes.
+const MAX_WRITE: usize = 32 * 1024 * 1024;
+/// Bytes that a job takes: 150 MB (bulk_api_2_limits).
+const MAX_UPLOAD: usize = 150 * 1024 * 1024;
 /// Answers smaller than this are not worth compressing.
 const MIN_GZIP: usize = 512;
 
@@ -151,6 +158,20 @@ async fn resource(
         ["sobjects", name, "describe"] if read => describe::object(org, version, name),
         ["query"] if read => query::run(org, version, &head.headers, query, false),
         ["queryAll"] if read => query::run(org, version, &head.headers, query, true),
+        ["composite"] if head.method == Method::POST => match whole(body, MAX_WRITE).await {
+            Ok(body) => composite::answer(org, version, &body).await.response(),
+            Err(response) => response,
+        },
+        ["composite", "sobjects", rest @ ..] => match whole(body, MAX_WRITE).await {
+            Ok(body) => {
+                collections::answer(org, &mut org.data(), &head.method, rest, query, &body).response()
+            }
+            Err(response) => response,
+        },
+        ["jobs", "ingest", rest @ ..] => match whole(body, MAX_UPLOAD).await {
+            Ok(body) => ingest::answer(org, &mut org.data(), &head.method, version, rest, &body),
+            Err(response) => response,
+        },
         ["query" | "queryAll", locator] if read => query::more(org, version, locator),
         ["sobjects", name, "deleted"] if read => replication::deleted(org, name, query),
         ["sobjects", name, "updated"] if read => replication::updated(org, name, query),
@@ -159,6 +180,13 @@ async fn resource(
         | ["limits" | "sobjects" | "query" | "queryAll"]
         | ["sobjects", _, "describe" | "deleted" | "updated"]
         | ["query", _] => reply::not_allowed(&head.method, "HEAD,GET"),
+        ["sobjects", rest @ ..] if matches!(rest.len(), 1..=3) => match whole(body, MAX_WRITE).await {
+            Ok(body) => {
+                let data = &mut org.data();
+                sobjects::answer(org, data, &head.method, version, rest, query, &body).response()
+            }
+            Err(response) => response,
+        },
         _ => reply::not_found(),
     }
 }

@@ -12,7 +12,7 @@ use super::schema::{Columns, Object};
 /// Number of a row in its table, and in its id.
 pub(super) type Slot = u32;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) object: Arc<Object>,
     pub(super) columns: Columns,
@@ -27,7 +27,7 @@ pub(super) struct Table {
     now: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Hidden {
     from: i64,
     slot: Slot,

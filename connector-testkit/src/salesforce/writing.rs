@@ -255,12 +255,12 @@ fn find(table: &Table, id: &str) -> Result<(Slot, Row), WriteError> {
     Ok((slot, table.latest(slot).ok_or_else(unknown)?.clone()))
 }
 
-fn quoted(text: &str) -> Vec<u8> {
+pub(super) fn quoted(text: &str) -> Vec<u8> {
     encode(&text.into())
 }
 
 /// What every write stamps.
-fn stamped(table: &Table, stamp: i64) -> Vec<(usize, Vec<u8>)> {
+pub(super) fn stamped(table: &Table, stamp: i64) -> Vec<(usize, Vec<u8>)> {
     let time = quoted(&datetime::text(stamp));
     let columns = table.columns;
     let mut changes: Vec<_> = [columns.modified, columns.modstamp]
@@ -296,7 +296,7 @@ fn encoded(table: &Table, values: &Value) -> Result<Vec<(usize, Vec<u8>)>, Write
 }
 
 /// A contact's `Name` follows its parts, whoever changed them.
-fn named(table: &Table, row: Row) -> Row {
+pub(super) fn named(table: &Table, row: Row) -> Row {
     let object = &table.object;
     let (Some(first), Some(last), Some(name)) =
         (object.column("FirstName"), object.column("LastName"), object.column("Name"))

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use connector_sdk::{Factory, Timestamp};
 use connector_testkit::{
-    conformance::{Begin, Fixture, Other, Row, World, untested},
+    conformance::{Begin, Doing, Fixture, Other, Row, World, untested},
     fault::{Fault, Faults, Matcher},
     salesforce::{Bulk, FakeOrg, FieldType, Wire},
 };
@@ -250,6 +250,21 @@ impl Fixture for Org {
 
     fn other(&self) -> Option<Other> {
         Some(Other { stream: "Account".to_owned(), pages: Matcher::path("/query").query("FROM Account") })
+    }
+
+    /// The key stands in an external id field, where the vendor recognises it.
+    fn doing(&self) -> Option<Doing> {
+        Some(Doing {
+            action: "create".to_owned(),
+            input: json!({
+                "object": "Contact", "record": { "LastName": "Done" }, "key_field": "External_Id__c",
+            }),
+            requests: Matcher::path("/sobjects/Contact"),
+        })
+    }
+
+    fn done(&self) -> u64 {
+        self.org.truth("Contact").unwrap().values().filter(|row| row["LastName"] == "Done").count() as u64
     }
 
     fn set_clock(&self, now: Timestamp) -> bool {

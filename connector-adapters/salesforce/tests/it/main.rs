@@ -2,7 +2,9 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test that fails panics")]
 
+mod acting;
 mod bulk;
+mod collecting;
 mod conformance;
 mod crashing;
 mod discovering;
@@ -10,7 +12,10 @@ mod faults;
 mod full;
 mod host;
 mod incremental;
+mod ingesting;
 mod limits;
 mod misbehaving;
+mod querying;
 mod signing_in;
 mod skipping;
+mod writing;

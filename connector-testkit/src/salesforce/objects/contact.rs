@@ -51,6 +51,8 @@ fn object() -> Object {
         Field::new("Legacy_Number__c", "Legacy Number", "double").number(18, 0),
     ];
     fields.extend(super::owned_fields());
+    // Behind the fields that seeded rows end with: nobody has one before a client writes it.
+    fields.push(Field::new("External_Id__c", "External Id", "string").length(64).external_id());
     Object::new(["Contact", "Contact", "Contacts"], "003", fields)
 }
 
