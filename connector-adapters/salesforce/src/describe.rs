@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 use crate::{door::Door, objects};
 
 /// The fields a stream may be read by, best first: only `SystemModstamp` moves on every change.
-const CURSOR_FIELDS: [&str; 4] = ["SystemModstamp", "LastModifiedDate", "CreatedDate", "LoginTime"];
+const CURSOR_FIELDS: [&str; 4] = [EVERY_CHANGE, "LastModifiedDate", "CreatedDate", "LoginTime"];
+/// The one time that moves on every change, the system's own ones too.
+pub(crate) const EVERY_CHANGE: &str = "SystemModstamp";
 /// The key of a record.
 pub(crate) const ID: &str = "Id";
 /// The field that says a row is in the recycle bin.

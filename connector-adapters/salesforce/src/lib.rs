@@ -3,6 +3,7 @@
 mod api;
 mod auth;
 mod bulk;
+mod chunks;
 mod config;
 mod connector;
 mod describe;
@@ -17,6 +18,7 @@ mod query;
 mod quota;
 mod selection;
 mod soql;
+mod stride;
 mod survey;
 mod walk;
 

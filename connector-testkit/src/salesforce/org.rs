@@ -30,6 +30,17 @@ pub(super) struct Data {
     /// Milliseconds until a write can be seen by queries.
     pub(super) visibility_delay: i64,
     pub(super) replication: Replication,
+    /// Queries that the org finds too much.
+    pub(super) too_much: TooMuch,
+}
+
+/// What the org refuses in a query for rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TooMuch {
+    /// More rows than these, with this code.
+    pub(super) rows: Option<(usize, &'static str)>,
+    /// More fields than these.
+    pub(super) fields: Option<usize>,
 }
 
 impl Data {

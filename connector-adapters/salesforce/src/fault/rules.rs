@@ -129,7 +129,7 @@ const RULES: &[Rule] = &[
     rule("INVALID_QUERY_LOCATOR", "", Permanent, "the query's cursor is gone: more than ten were open for this user, or two days have passed").then(Then::Restart),
     rule("INVALID_REPLICATION_DATE", "", Permanent, "the vendor keeps its log of deletions not that far back: read the stream in full again"),
     rule("EXCEEDED_ID_LIMIT", "", Permanent, "more than 600,000 ids in the time asked for: ask for a shorter time"),
-    rule("QUERY_TOO_COMPLICATED", "", Permanent, "too many formula fields for one query: select fewer `fields` of this stream").then(Then::Shrink),
+    rule("QUERY_TOO_COMPLICATED", "", Permanent, "too many formula fields for one query: select fewer `fields` of this stream").then(Then::Split),
     rule("INVALIDENTITY", "not supported by the bulk api", Permanent, "the Bulk API does not serve this object: use the REST door").then(Then::Elsewhere),
     rule("", "selecting compound data not supported in bulk query", Permanent, "the Bulk API serves the parts of a compound field only: use the REST door").then(Then::Elsewhere),
     rule("FeatureNotEnabled", "", Config, "the Bulk API is not enabled for this user: use the REST door").then(Then::Elsewhere),

@@ -12,5 +12,7 @@ mod host;
 mod incremental;
 mod limits;
 mod misbehaving;
+mod narrowing;
 mod signing_in;
 mod skipping;
+mod wide;
