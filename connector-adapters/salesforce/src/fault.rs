@@ -85,6 +85,12 @@ pub(crate) fn is_refused(error: &Error) -> bool {
     refusal(error).is_some_and(|refusal| !refusal.code.is_empty())
 }
 
+/// What a query that took too long even in parts is to whoever asked: it may work at another time.
+pub(crate) fn after_all(error: Error) -> Error {
+    let is_slow = ["QUERY_TIMEOUT", "REQUEST_RUNNING_TOO_LONG"].iter().any(|code| has_code(&error, code));
+    if is_slow { error.with_class(Class::Transient).into_exhausted() } else { error }
+}
+
 /// A request that is too long, whoever says so: its reader asks for fewer fields at once.
 pub(crate) fn too_long(operation: &'static str, message: &'static str) -> Error {
     let refusal = Refusal { code: String::new(), then: Then::Split };

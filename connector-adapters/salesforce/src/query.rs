@@ -59,7 +59,7 @@ pub(crate) fn as_messages(
             // Not allowed to read this object: the run names it and goes on with the others.
             Err(error) if fault::then(&error) == Then::Skip => Ok(Message::Skip(error)),
             Err(error) if fault::then(&error) == Then::Redescribe => Err(error.with_class(Class::Schema)),
-            message => message,
+            message => message.map_err(fault::after_all),
         })
         .boxed()
 }

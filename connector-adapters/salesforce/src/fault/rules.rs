@@ -106,8 +106,10 @@ const RULES: &[Rule] = &[
     rule("SERVER_UNAVAILABLE", "", Transient, "the vendor's server is too busy"),
     rule("API_CURRENTLY_DISABLED", "", Transient, "the vendor's API is out of order for now"),
     rule("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", "", Transient, "the org is being maintained"),
-    rule("QUERY_TIMEOUT", "", Transient, "the query took too long; if it stays so, read less at once: fewer `fields`, or a later `since`").then(Then::Shrink),
-    rule("REQUEST_RUNNING_TOO_LONG", "", Transient, "the request took too long; if it stays so, read less at once: fewer `fields`, or a later `since`").then(Then::Shrink),
+    // Permanent for this query: to repeat it costs the vendor two minutes each time, and says nothing of its
+    // health, which the breaker watches. What is left of it after all halving is told as Transient.
+    rule("QUERY_TIMEOUT", "", Permanent, "the query took too long; if it stays so, read less at once: fewer `fields`, or a later `since`").then(Then::Shrink),
+    rule("REQUEST_RUNNING_TOO_LONG", "", Permanent, "the request took too long; if it stays so, read less at once: fewer `fields`, or a later `since`").then(Then::Shrink),
     // Somebody has to act.
     rule("API_DISABLED_FOR_ORG", "", Config, "the API is disabled for this org or user: the edition needs API access, the user the permission `API Enabled`"),
     rule("TXN_SECURITY_METERING_ERROR", "", Config, "a transaction security policy stops the query: give the user the permission `Exempt from Transaction Security`"),

@@ -130,7 +130,7 @@ fn every_row_of_the_table_has_its_class() {
             400,
             "QUERY_TIMEOUT",
             "Your query request was running for too long.",
-            Transient,
+            Permanent,
             false,
             false,
             Shrink,

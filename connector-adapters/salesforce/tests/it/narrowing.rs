@@ -76,7 +76,6 @@ fn a_page_in_the_middle_that_takes_too_long_narrows_what_is_left() {
                 let org = start(FakeOrg::builder().contacts(1_400)).await;
                 let host = Host::new(&config(&org), "Contact").await;
                 let mut host = if full { host.full() } else { host };
-                // Three in a row: as often as the retry stack asks.
                 org.faults().on("/query/01g").skip(2).times(3).then(refusal(code));
                 let outcome = host.run().await.clean();
                 assert_eq!(outcome.rows.len(), 1_400, "{code}");
@@ -93,7 +92,7 @@ fn what_was_halved_grows_back() {
         // Two halvings, and then the vendor has time again.
         org.faults()
             .on(Matcher::path("/queryAll").query("ORDER BY SystemModstamp ASC, Id"))
-            .times(6)
+            .times(2)
             .then(refusal("QUERY_TIMEOUT"));
         let mut host = Host::new(&config(&org), "Contact").await;
         host.run().await.clean();
