@@ -6,7 +6,7 @@ use std::{
 };
 
 use connector_sdk::{
-    Class, Context, Delivery, Error, Result,
+    Class, Context, Delivery, Error, Result, Timestamp,
     http::{HttpClient, Request, Response, StackHealth},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     bulk::JobsGone,
     config::{Auth, Settings},
+    deleted::Log,
     describe::{Global, Object},
     fault::{self, SalesforceFaults},
     hosts::VENDOR_HOSTS,
@@ -187,6 +188,21 @@ impl Api {
     /// What this process has deleted.
     pub(crate) fn jobs_gone(&self) -> &JobsGone {
         &self.jobs_gone
+    }
+
+    /// `GET /sobjects/X/deleted`: ids that were deleted between these times.
+    pub(crate) async fn deleted(
+        &self,
+        cx: &Context,
+        object: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Log> {
+        self.quota.admit("deleted", cx.clock().now())?;
+        let path = format!("{}/sobjects/{object}/deleted", self.settings.api_version.path());
+        let request =
+            Request::get("deleted", path).query("start", &from.to_string()).query("end", &to.to_string());
+        decode(&self.send(cx, request).await?, "deleted")
     }
 
     pub(crate) async fn send(&self, cx: &Context, request: Request) -> Result<Response> {

@@ -17,6 +17,9 @@ pub(crate) const IS_DELETED: &str = "IsDeleted";
 /// An annotation of the schema: rows of this object come in no order, and cannot be filtered.
 const UNORDERED: &str = "x-salesforce-unordered";
 
+/// An annotation of the schema: the vendor keeps no log of this object's deletions.
+const UNLOGGED: &str = "x-salesforce-no-deletion-log";
+
 /// `GET /sobjects`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Global {
@@ -55,6 +58,8 @@ pub(crate) struct Object {
     name: String,
     #[serde(default)]
     queryable: bool,
+    #[serde(default)]
+    replicateable: bool,
     fields: Vec<Field>,
 }
 
@@ -112,6 +117,9 @@ impl Object {
         let mut schema = json!({ "type": "object", "properties": properties });
         if !by_id {
             schema[UNORDERED] = true.into();
+        }
+        if !self.replicateable {
+            schema[UNLOGGED] = true.into();
         }
         schema
     }
@@ -172,6 +180,8 @@ fn location() -> Value {
 pub(crate) trait Described {
     /// Whether rows can be asked for in the order of their ids.
     fn is_ordered(&self) -> bool;
+    /// Whether the vendor may keep a log of the object's deletions.
+    fn has_log(&self) -> bool;
     /// Whether the object keeps deleted rows in the recycle bin.
     fn has_recycle_bin(&self) -> bool;
     /// Whether the field holds a file. A query answers a link to it, not its bytes.
@@ -192,6 +202,10 @@ pub(crate) enum FieldKind {
 impl Described for StreamSpec {
     fn is_ordered(&self) -> bool {
         !self.primary_key.is_empty() && self.json_schema.get(UNORDERED) != Some(&Value::Bool(true))
+    }
+
+    fn has_log(&self) -> bool {
+        self.json_schema.get(UNLOGGED) != Some(&Value::Bool(true))
     }
 
     fn has_recycle_bin(&self) -> bool {

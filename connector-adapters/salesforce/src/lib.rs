@@ -6,6 +6,7 @@ mod bulk;
 mod chunks;
 mod config;
 mod connector;
+mod deleted;
 mod describe;
 mod door;
 mod fault;

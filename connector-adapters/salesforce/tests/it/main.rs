@@ -5,6 +5,7 @@
 mod bulk;
 mod conformance;
 mod crashing;
+mod deletions;
 mod discovering;
 mod faults;
 mod full;
