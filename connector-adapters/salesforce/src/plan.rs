@@ -46,7 +46,7 @@ pub(crate) struct Watermark {
     pub(crate) seen: Seen,
     /// Where the log of deletions stands; none where it is not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) log: Option<Ledger>,
+    pub(crate) log: Option<Box<Ledger>>,
 }
 
 /// A plan that is being read.
@@ -235,7 +235,8 @@ impl Watermark {
     /// Where the log of deletions stands, from the first load on: planned at `now`, by the vendor's clock.
     pub(crate) fn read_log(&mut self, had_closed: Option<Timestamp>, now: Timestamp, lookback: Duration) {
         // A stream that was read before its log was: what was deleted since then is asked for.
-        self.log.get_or_insert_with(|| Ledger::begin(had_closed.unwrap_or(now))).plan(now, lookback);
+        let log = self.log.get_or_insert_with(|| Ledger::begin(had_closed.unwrap_or(now)).into());
+        log.plan(now, lookback);
     }
 
     fn fold_log(&mut self, state: &StreamState) -> Result<Option<PartitionId>> {

@@ -85,7 +85,7 @@ struct Reader {
 /// Where the rows come from.
 enum Rows {
     /// One query for all fields.
-    Whole(Pages),
+    Whole(Box<Pages>),
     /// Several queries, each for some of them.
     Chunked(Box<Chunks>),
 }
@@ -97,7 +97,7 @@ impl Rows {
         // Rows that come in no order cannot be put together.
         let cut = if walk.resumes() { Cut::of(source.api(), selection, &soql)? } else { None };
         Ok(match cut {
-            None => Self::Whole(source.put(soql)),
+            None => Self::Whole(Box::new(source.put(soql))),
             Some(cut) => Self::Chunked(Box::new(Chunks::put(&cut, selection, source, walk)?)),
         })
     }

@@ -145,7 +145,7 @@ impl Survey {
         let mut plan = read(&windows)?;
         if self.reads_log {
             watermark.read_log(closed, answer.now, self.reach.lookback);
-            let log = watermark.log.as_ref();
+            let log = watermark.log.as_deref();
             if let Some(range) = log.and_then(Ledger::reading) {
                 plan.partitions.push(range.partition()?);
             }
