@@ -2,10 +2,13 @@
 
 mod writes;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use connector_sdk::{
-    Class, Context, Delivery, Error, Result,
+    Class, Context, Delivery, Error, Result, Timestamp,
     http::{HttpClient, Request, Response, StackHealth},
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -14,8 +17,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::{
     bulk::JobsGone,
     config::{Auth, Settings},
+    deleted::Log,
     describe::{Global, Object},
-    fault::SalesforceFaults,
+    fault::{self, SalesforceFaults},
     hosts::VENDOR_HOSTS,
     quota::{LIMIT_INFO, Quota},
 };
@@ -26,6 +30,8 @@ const LONGEST_REQUEST: usize = 16_384;
 pub(crate) const PAGES: &str = "query";
 /// What is set aside for headers, the token among them.
 const HEADER_ALLOWANCE: usize = 1_024;
+/// What is left for the URI.
+const LONGEST_URL: usize = LONGEST_REQUEST - HEADER_ALLOWANCE;
 /// A user has ten cursors, and one more drops the oldest (help article 000004410). Two are left to others.
 const OPEN_CURSORS: usize = 8;
 
@@ -52,6 +58,9 @@ pub(crate) struct Api {
     settings: Settings,
     cursors: Arc<Semaphore>,
     jobs_gone: JobsGone,
+    /// Objects whose fields take several queries, and how many at least: what was refused once is not
+    /// tried again by every query.
+    wide: Mutex<HashMap<String, usize>>,
 }
 
 impl Api {
@@ -71,6 +80,7 @@ impl Api {
             settings,
             cursors: Arc::new(Semaphore::new(OPEN_CURSORS)),
             jobs_gone: JobsGone::default(),
+            wide: Mutex::default(),
         })
     }
 
@@ -86,10 +96,23 @@ impl Api {
         self.client.health(cx)
     }
 
-    /// The right to hold a cursor open; given back when dropped.
-    pub(crate) async fn cursor(&self) -> Result<OwnedSemaphorePermit> {
-        let permit = Arc::clone(&self.cursors).acquire_owned().await;
+    /// The right to hold so many cursors open; given back when dropped. Who needs several asks for all of
+    /// them here at once: who holds some and waits for more may wait for one who does the same.
+    pub(crate) async fn cursors(&self, count: u32) -> Result<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.cursors).acquire_many_owned(count).await;
         permit.map_err(|error| Error::bug("query", "the count of cursors is closed").with_source(error))
+    }
+
+    /// In how many queries at least the fields of an object have to be asked for.
+    pub(crate) fn pieces(&self, object: &str) -> usize {
+        self.wide.lock().unwrap_or_else(PoisonError::into_inner).get(object).copied().unwrap_or(1)
+    }
+
+    /// From now on the fields of this object are asked for in at least so many queries.
+    pub(crate) fn split(&self, object: &str, pieces: usize) {
+        let mut wide = self.wide.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = wide.entry(object.to_owned()).or_default();
+        *known = pieces.max(*known);
     }
 
     /// `GET /services/data/vNN.0`: what this version has. The cheapest call that needs a session.
@@ -130,20 +153,32 @@ impl Api {
         all: bool,
         page_size: u32,
     ) -> Result<Response> {
-        let path = format!("{}/{}", self.settings.api_version.path(), if all { "queryAll" } else { "query" });
-        let request = page_request(path, page_size).query("q", soql);
-        let base = self.settings.instance_url.as_ref().unwrap_or(&self.settings.login_url);
-        let length = request.url(Some(base))?.as_str().len();
-        if length > LONGEST_REQUEST - HEADER_ALLOWANCE {
-            return Err(Error::permanent(
-                "query",
-                "the object has too many fields for one request: select fewer `fields` of this stream",
-            )
-            .with_context("url_bytes", length)
-            .with_context("limit", LONGEST_REQUEST - HEADER_ALLOWANCE));
+        let request = self.first_page(soql, all, page_size);
+        let length = self.length(&request)?;
+        if length > LONGEST_URL {
+            let message =
+                "the object has too many fields for one request: select fewer `fields` of this stream";
+            return Err(fault::too_long("query", message)
+                .with_context("url_bytes", length)
+                .with_context("limit", LONGEST_URL));
         }
         self.quota.admit("query", cx.clock().now())?;
         self.send(cx, request).await
+    }
+
+    /// Whether a query fits into one request, percent-encoded as it is sent.
+    pub(crate) fn fits(&self, soql: &str, all: bool) -> Result<bool> {
+        Ok(self.length(&self.first_page(soql, all, 0))? <= LONGEST_URL)
+    }
+
+    fn first_page(&self, soql: &str, all: bool, page_size: u32) -> Request {
+        let path = format!("{}/{}", self.settings.api_version.path(), if all { "queryAll" } else { "query" });
+        page_request(path, page_size).query("q", soql)
+    }
+
+    fn length(&self, request: &Request) -> Result<usize> {
+        let base = self.settings.instance_url.as_ref().unwrap_or(&self.settings.login_url);
+        Ok(request.url(Some(base))?.as_str().len())
     }
 
     /// The page that `nextRecordsUrl` names, as given.
@@ -155,6 +190,21 @@ impl Api {
     /// What this process has deleted.
     pub(crate) fn jobs_gone(&self) -> &JobsGone {
         &self.jobs_gone
+    }
+
+    /// `GET /sobjects/X/deleted`: ids that were deleted between these times.
+    pub(crate) async fn deleted(
+        &self,
+        cx: &Context,
+        object: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Log> {
+        self.quota.admit("deleted", cx.clock().now())?;
+        let path = format!("{}/sobjects/{object}/deleted", self.settings.api_version.path());
+        let request =
+            Request::get("deleted", path).query("start", &from.to_string()).query("end", &to.to_string());
+        decode(&self.send(cx, request).await?, "deleted")
     }
 
     pub(crate) async fn send(&self, cx: &Context, request: Request) -> Result<Response> {

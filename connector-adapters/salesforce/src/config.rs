@@ -63,6 +63,10 @@ pub struct SalesforceConfig {
     /// Reads rows that are in the recycle bin too, as operation `delete`. Default true.
     #[serde(default = "default_include_deleted")]
     pub include_deleted: bool,
+    /// Asks the vendor's log of deletions too, for rows that were deleted past the recycle bin or have left it:
+    /// one request more for each run of an incremental stream. Only with `include_deleted`. Default true.
+    #[serde(default = "default_deleted_log")]
+    pub deleted_log: bool,
     /// How long a run waits for one Bulk job. The job goes on at the vendor, and the next run with it.
     /// Default `24h`. For `salesforce/bulk` and `salesforce/auto`.
     #[serde(default = "default_job_timeout")]
@@ -172,6 +176,9 @@ fn default_quota_share() -> f64 {
 fn default_include_deleted() -> bool {
     true
 }
+fn default_deleted_log() -> bool {
+    true
+}
 
 fn default_job_timeout() -> Period {
     Period::secs(86_400)
@@ -189,6 +196,7 @@ pub(crate) struct Settings {
     pub(crate) safety_lag: std::time::Duration,
     pub(crate) quota_share: f64,
     pub(crate) include_deleted: bool,
+    pub(crate) deleted_log: bool,
     pub(crate) job_timeout: std::time::Duration,
     pub(crate) door: Door,
 }
@@ -248,6 +256,7 @@ impl SalesforceConfig {
             safety_lag: self.safety_lag.0,
             quota_share: self.quota_share,
             include_deleted: self.include_deleted,
+            deleted_log: self.deleted_log,
             job_timeout: self.job_timeout.0,
             door,
         })

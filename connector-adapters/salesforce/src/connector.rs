@@ -16,6 +16,7 @@ use crate::{
     api::Api,
     bulk,
     config::SalesforceConfig,
+    deleted,
     door::Door,
     fault::{self, Then},
     query,
@@ -173,6 +174,9 @@ impl Read for Salesforce {
 
     fn read(&self, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
         let api = Arc::clone(&self.api);
+        if deleted::is_log(&request.partition.id) {
+            return deleted::read(api, request);
+        }
         match api.settings().door {
             Door::Rest => query::read(api, request),
             Door::Bulk => bulk::read(api, request, false),

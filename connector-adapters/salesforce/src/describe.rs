@@ -7,13 +7,18 @@ use serde_json::{Map, Value, json};
 use crate::{door::Door, objects};
 
 /// The fields a stream may be read by, best first: only `SystemModstamp` moves on every change.
-const CURSOR_FIELDS: [&str; 4] = ["SystemModstamp", "LastModifiedDate", "CreatedDate", "LoginTime"];
+const CURSOR_FIELDS: [&str; 4] = [EVERY_CHANGE, "LastModifiedDate", "CreatedDate", "LoginTime"];
+/// The one time that moves on every change, the system's own ones too.
+pub(crate) const EVERY_CHANGE: &str = "SystemModstamp";
 /// The key of a record.
 pub(crate) const ID: &str = "Id";
 /// The field that says a row is in the recycle bin.
 pub(crate) const IS_DELETED: &str = "IsDeleted";
 /// An annotation of the schema: rows of this object come in no order, and cannot be filtered.
 const UNORDERED: &str = "x-salesforce-unordered";
+
+/// An annotation of the schema: the vendor keeps no log of this object's deletions.
+const UNLOGGED: &str = "x-salesforce-no-deletion-log";
 
 /// `GET /sobjects`.
 #[derive(Debug, Deserialize)]
@@ -53,6 +58,8 @@ pub(crate) struct Object {
     name: String,
     #[serde(default)]
     queryable: bool,
+    #[serde(default)]
+    replicateable: bool,
     fields: Vec<Field>,
 }
 
@@ -110,6 +117,9 @@ impl Object {
         let mut schema = json!({ "type": "object", "properties": properties });
         if !by_id {
             schema[UNORDERED] = true.into();
+        }
+        if !self.replicateable {
+            schema[UNLOGGED] = true.into();
         }
         schema
     }
@@ -170,6 +180,8 @@ fn location() -> Value {
 pub(crate) trait Described {
     /// Whether rows can be asked for in the order of their ids.
     fn is_ordered(&self) -> bool;
+    /// Whether the vendor may keep a log of the object's deletions.
+    fn has_log(&self) -> bool;
     /// Whether the object keeps deleted rows in the recycle bin.
     fn has_recycle_bin(&self) -> bool;
     /// Whether the field holds a file. A query answers a link to it, not its bytes.
@@ -190,6 +202,10 @@ pub(crate) enum FieldKind {
 impl Described for StreamSpec {
     fn is_ordered(&self) -> bool {
         !self.primary_key.is_empty() && self.json_schema.get(UNORDERED) != Some(&Value::Bool(true))
+    }
+
+    fn has_log(&self) -> bool {
+        self.json_schema.get(UNLOGGED) != Some(&Value::Bool(true))
     }
 
     fn has_recycle_bin(&self) -> bool {

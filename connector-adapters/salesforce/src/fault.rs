@@ -52,6 +52,8 @@ pub(crate) enum Then {
     Shrink,
     /// The Bulk API does not serve this, or not now: REST may.
     Elsewhere,
+    /// The query is too long or too complicated: ask for its fields in several queries.
+    Split,
 }
 
 /// What the vendor said, kept as the source of the error.
@@ -63,7 +65,10 @@ pub(crate) struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the vendor's code is {}", self.code)
+        match self.code.as_str() {
+            "" => f.write_str("the request is too long"),
+            code => write!(f, "the vendor's code is {code}"),
+        }
     }
 }
 
@@ -77,7 +82,19 @@ pub(crate) fn then(error: &Error) -> Then {
 
 /// Whether the vendor has refused, with whatever code.
 pub(crate) fn is_refused(error: &Error) -> bool {
-    refusal(error).is_some()
+    refusal(error).is_some_and(|refusal| !refusal.code.is_empty())
+}
+
+/// What a query that took too long even in parts is to whoever asked: it may work at another time.
+pub(crate) fn after_all(error: Error) -> Error {
+    let is_slow = ["QUERY_TIMEOUT", "REQUEST_RUNNING_TOO_LONG"].iter().any(|code| has_code(&error, code));
+    if is_slow { error.with_class(Class::Transient).into_exhausted() } else { error }
+}
+
+/// A request that is too long, whoever says so: its reader asks for fewer fields at once.
+pub(crate) fn too_long(operation: &'static str, message: &'static str) -> Error {
+    let refusal = Refusal { code: String::new(), then: Then::Split };
+    Error::permanent(operation, message).with_source(refusal)
 }
 
 /// Whether the vendor has refused with this code.
@@ -238,10 +255,10 @@ fn by_status(request: &Request, response: &Response) -> Option<Error> {
             Class::Config,
             "the API version is retired (status 410): set `api_version` to a newer one, such as v66.0",
         ),
-        414 | 431 => (
-            Class::Permanent,
-            "the query is too long for the front end: select fewer `fields` of this stream",
-        ),
+        414 | 431 => {
+            let message = "the query is too long for the front end: select fewer `fields` of this stream";
+            return Some(too_long(operation, message));
+        }
         420 => (
             Class::Transient,
             "the front end does not route to this org now (status 420); a scratch org that has expired answers so too",

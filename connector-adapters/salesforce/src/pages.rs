@@ -39,6 +39,8 @@ pub(crate) struct Source {
     object: Arc<str>,
     all: bool,
     page_size: u32,
+    /// Whether whoever puts the query holds the right to its cursor already.
+    is_covered: bool,
 }
 
 impl Source {
@@ -50,7 +52,17 @@ impl Source {
             object: selection.object().into(),
             all: selection.all,
             page_size,
+            is_covered: false,
         }
+    }
+
+    /// The same with pages of at most so many rows, by cursors whose right the caller holds.
+    pub(crate) fn covered(&self, page_size: u32) -> Self {
+        Self { is_covered: true, page_size: page_size.min(self.page_size), ..self.clone() }
+    }
+
+    pub(crate) fn api(&self) -> &Arc<Api> {
+        &self.api
     }
 
     /// Puts a query; nothing is sent before the first page is asked for.
@@ -81,7 +93,7 @@ impl Source {
         Ok(Fetched { page, date: response.date() })
     }
 
-    fn wrong(&self, class: Class, message: &str) -> Error {
+    pub(crate) fn wrong(&self, class: Class, message: &str) -> Error {
         Error::new(class, "query", message)
             .with_delivery(Delivery::Answered)
             .with_context("object", &self.object)
@@ -140,8 +152,8 @@ impl Pages {
     /// promised; Permanent when they lead in a circle, or elsewhere, or go on without rows (rule D-11).
     pub(crate) async fn next(&mut self) -> Result<Option<Answered>> {
         let Some(ask) = self.next.clone() else { return self.check_count().map(|()| None) };
-        if self.cursor.is_none() {
-            self.cursor = Some(self.source.api.cursor().await?);
+        if self.cursor.is_none() && !self.source.is_covered {
+            self.cursor = Some(self.source.api.cursors(1).await?);
         }
         let Fetched { page, date } =
             self.arrived(ask).await.map_err(|error| error.with_context("object", &self.source.object))?;
@@ -163,6 +175,11 @@ impl Pages {
             self.cursor = None;
         }
         Ok(Some(Answered { page, found, date }))
+    }
+
+    /// How many rows came so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
     }
 
     /// Sends the request for the next page without waiting for its answer, which arrives while the caller is

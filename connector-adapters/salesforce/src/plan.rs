@@ -18,7 +18,7 @@ use connector_sdk::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::walk::WindowState;
+use crate::{deleted::Ledger, walk::WindowState};
 
 /// The version of the states written here.
 pub(crate) const STATE_VERSION: u32 = 1;
@@ -44,6 +44,9 @@ pub(crate) struct Watermark {
     /// Records delivered at or after `floor`.
     #[serde(default)]
     pub(crate) seen: Seen,
+    /// Where the log of deletions stands; none where it is not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log: Option<Box<Ledger>>,
 }
 
 /// A plan that is being read.
@@ -129,7 +132,8 @@ impl Standing {
         let mut watermark: Watermark =
             state.state.as_ref().map(|state| state.decode(STATE_VERSION)).transpose()?.unwrap_or_default();
         let Some(plan) = watermark.plan.take() else {
-            return Ok(Self::Folded { watermark, folded: Vec::new() });
+            let folded = watermark.fold_log(state)?.into_iter().collect();
+            return Ok(Self::Folded { watermark, folded });
         };
         let unfinished: Vec<Window> =
             plan.iter().filter(|window| complete(&state.partitions, window).is_none()).collect();
@@ -143,6 +147,7 @@ impl Standing {
             }
             folded.push(window.id());
         }
+        folded.extend(watermark.fold_log(state)?);
         watermark.seen.forget_before(plan.remember_from.as_millis());
         watermark.floor = Some(plan.remember_from);
         watermark.closed = Some(plan.closes);
@@ -225,6 +230,17 @@ impl Watermark {
         let windows = plan.iter().collect();
         self.plan = Some(plan);
         (self, windows)
+    }
+
+    /// Where the log of deletions stands, from the first load on: planned at `now`, by the vendor's clock.
+    pub(crate) fn read_log(&mut self, had_closed: Option<Timestamp>, now: Timestamp, lookback: Duration) {
+        // A stream that was read before its log was: what was deleted since then is asked for.
+        let log = self.log.get_or_insert_with(|| Ledger::begin(had_closed.unwrap_or(now)).into());
+        log.plan(now, lookback);
+    }
+
+    fn fold_log(&mut self, state: &StreamState) -> Result<Option<PartitionId>> {
+        self.log.as_mut().map_or(Ok(None), |log| log.fold(&state.partitions))
     }
 
     /// As a state.

@@ -7,7 +7,7 @@ use connector_sdk::{Error, Result, StreamSelection, StreamSpec, Timestamp, recor
 use crate::{
     bulk::Columns,
     config::Settings,
-    describe::{Described, IS_DELETED},
+    describe::{Described, EVERY_CHANGE, IS_DELETED},
     soql::{Condition, Query},
 };
 
@@ -96,7 +96,29 @@ impl Selection {
 
     /// All fields.
     pub(crate) fn select(&self) -> Result<Query> {
-        Query::select(self.fields.iter().map(String::as_str), self.object())
+        self.select_only(self.fields().iter().map(String::as_str))
+    }
+
+    /// Only these fields.
+    pub(crate) fn select_only<'a>(&self, fields: impl IntoIterator<Item = &'a str>) -> Result<Query> {
+        Query::select(fields, self.object())
+    }
+
+    /// The names of all fields, in the order in which they are asked for.
+    pub(crate) fn fields(&self) -> &[String] {
+        &self.fields
+    }
+
+    /// Whether a row is told by this field: its key, its time, whether it is deleted.
+    pub(crate) fn tells_a_row(&self, field: &str) -> bool {
+        self.spec.primary_key.iter().any(|key| key == field)
+            || self.spec.cursor_field.as_deref() == Some(field)
+            || (self.all && field == IS_DELETED)
+    }
+
+    /// Whether the time of a row moves whenever the row changes, so that it tells its versions apart.
+    pub(crate) fn cursor_tells_versions(&self) -> bool {
+        self.spec.cursor_field.as_deref() == Some(EVERY_CHANGE)
     }
 
     /// The count of rows, whatever their fields.

@@ -92,6 +92,23 @@ impl Condition {
         Ok(Self(format!("{} > {}", identifier(field)?, text(value))))
     }
 
+    /// `field <= 'text'`.
+    pub(crate) fn up_to(field: &str, value: &str) -> Result<Self> {
+        Ok(Self(format!("{} <= {}", identifier(field)?, text(value))))
+    }
+
+    /// `field IN ('text', …)`.
+    pub(crate) fn one_of<'a>(field: &str, values: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let values: Vec<String> = values.into_iter().map(text).collect();
+        Ok(Self(format!("{} IN ({})", identifier(field)?, values.join(","))))
+    }
+
+    /// What comes up to a place in the order of a time and a key, that place included.
+    pub(crate) fn through(cursor: &str, time: Timestamp, key: &str, value: &str) -> Result<Self> {
+        let (cursor, key) = (identifier(cursor)?, identifier(key)?);
+        Ok(Self(format!("({cursor} < {time} OR ({cursor} = {time} AND {key} <= {}))", text(value))))
+    }
+
     /// What comes after a place in the order of a time and a key: equal times are told apart by the key.
     pub(crate) fn after(cursor: &str, time: Timestamp, key: &str, value: &str) -> Result<Self> {
         let (cursor, key) = (identifier(cursor)?, identifier(key)?);

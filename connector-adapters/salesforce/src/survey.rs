@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     api::Api,
     bulk,
-    describe::ID,
+    deleted::{self, Ledger},
+    describe::{Described, ID},
     door::Door,
     fault::{self, Then},
     pages::Source,
@@ -44,7 +45,7 @@ pub(crate) async fn plan(
             plan.skipped.push(Skipped { partition: ALL.into(), error: Arc::new(error) });
             Ok(plan)
         }
-        plan => plan,
+        plan => plan.map_err(fault::after_all),
     }
 }
 
@@ -61,6 +62,8 @@ struct Survey {
     source: Source,
     reach: Reach,
     door: Door,
+    /// Whether deletions are asked for besides.
+    reads_log: bool,
 }
 
 /// What the reader of a full read has to know: travels in [`Partition::slice`].
@@ -94,13 +97,14 @@ impl Survey {
         let settings = api.settings();
         let selection = Selection::of(settings, stream)?;
         let source = Source::new(api, cx, &selection, settings.page_size);
+        let reads_log = settings.include_deleted && settings.deleted_log && stream.spec.has_log();
         let reach = Reach {
             lookback: settings.lookback,
             safety_lag: settings.safety_lag,
             since: stream.since,
             until: stream.until,
         };
-        Ok(Self { cx: cx.clone(), selection, source, reach, door: settings.door })
+        Ok(Self { cx: cx.clone(), selection, source, reach, door: settings.door, reads_log })
     }
 
     /// One partition, told which way it is read where there is a choice.
@@ -123,7 +127,11 @@ impl Survey {
             Standing::Unfinished(windows) => {
                 // An object that was closed to us in between would be skipped and planned for ever.
                 self.ask(self.select([ID])?.limit(1)).await?;
-                return Ok(read(&windows)?.and_again());
+                let mut plan = read(&windows)?.and_again();
+                if let Some(range) = Ledger::unread(state)?.filter(|_| self.reads_log) {
+                    plan.partitions.push(range.partition()?);
+                }
+                return Ok(plan);
             }
             Standing::Folded { watermark, folded } => (watermark, folded),
         };
@@ -132,8 +140,21 @@ impl Survey {
             Some(low) => self.changes_since(low).await?,
         };
         let answer = Answer { by_job: self.door.takes_job(self.selection.spec(), answer.rows), ..answer };
-        let (watermark, windows) = watermark.next(&self.reach, &answer);
-        Ok(read(&windows)?.with_state(watermark.state()?).folding(folded))
+        let closed = watermark.closed;
+        let (mut watermark, windows) = watermark.next(&self.reach, &answer);
+        let mut plan = read(&windows)?;
+        if self.reads_log {
+            watermark.read_log(closed, answer.now, self.reach.lookback);
+            let log = watermark.log.as_deref();
+            if let Some(range) = log.and_then(Ledger::reading) {
+                plan.partitions.push(range.partition()?);
+            }
+            if let Some(unknown) = log.and_then(Ledger::unknown) {
+                let error = Arc::new(unknown.error());
+                plan.skipped.push(Skipped { partition: deleted::skipped_name(), error });
+            }
+        }
+        Ok(plan.with_state(watermark.state()?).folding(folded))
     }
 
     /// The oldest row, and how many there are.

@@ -5,6 +5,12 @@
 //! | window | cursor, then id, within `[low, high)` | after (cursor, id) of the last settled row |
 //! | keyset | id | after the last id |
 //! | pass | as it comes | not at all: one state, at the end (rule D-10) |
+//!
+//! Where the vendor finds what is left too much for one query, it is asked for in parts, one after the other
+//! in the same order: a window in shorter ones, a keyset by so many rows at a time ([`Stride`]). A state is a
+//! place in the order, so it does not know of parts: a read that is resumed begins with all that is left.
+
+use std::{ops::Range, time::Duration};
 
 use connector_sdk::{
     Batch, Class, Delivery, Error, Result, State, Timestamp,
@@ -17,7 +23,15 @@ use crate::{
     describe::ID,
     plan::{STATE_VERSION, Window},
     soql::{Condition, Query},
+    stride::Stride,
 };
+
+/// The shortest part of a window, in seconds: times are not told apart any finer.
+const LEAST_SECONDS: u64 = 1;
+/// The fewest rows of a part of a keyset: a page has no fewer.
+const LEAST_ROWS: u64 = 200;
+/// The most of them, where all rows at once were too many.
+const MOST_ROWS: u64 = 50_000;
 
 /// A read on its way.
 #[derive(Debug)]
@@ -25,7 +39,7 @@ pub(crate) enum Walk {
     /// A window of an incremental read.
     Window(WindowWalk),
     /// All rows, by id.
-    Keyset(KeysetState),
+    Keyset(KeysetWalk),
     /// All rows, as they come.
     Pass,
 }
@@ -33,11 +47,35 @@ pub(crate) enum Walk {
 /// See [`Walk::Window`].
 #[derive(Debug)]
 pub(crate) struct WindowWalk {
-    pub(crate) cursor: String,
-    pub(crate) window: Window,
-    pub(crate) state: WindowState,
+    cursor: String,
+    window: Window,
+    state: WindowState,
     /// What earlier plans delivered.
-    pub(crate) seen_before: Seen,
+    seen_before: Seen,
+    part: Part,
+}
+
+/// Which part of a window is asked for.
+#[derive(Debug)]
+struct Part {
+    stride: Stride,
+    /// Where it begins, if the parts before it have been read: later than the last row of theirs.
+    from: Option<Timestamp>,
+    /// Where it ends; none: with the window.
+    until: Option<Timestamp>,
+}
+
+/// See [`Walk::Keyset`].
+#[derive(Debug)]
+pub(crate) struct KeysetWalk {
+    state: KeysetState,
+    stride: Stride,
+}
+
+impl KeysetWalk {
+    pub(crate) fn new(state: KeysetState) -> Self {
+        Self { state, stride: Stride::new(LEAST_ROWS, MOST_ROWS) }
+    }
 }
 
 /// The state of a window.
@@ -77,20 +115,85 @@ impl Walk {
         let query = self.rest(query)?;
         match self {
             Self::Window(walk) => query.order_by(&walk.cursor)?.order_by(ID),
-            Self::Keyset(_) => query.order_by(ID),
+            Self::Keyset(walk) => {
+                let query = query.order_by(ID)?;
+                Ok(match walk.stride.size() {
+                    Some(rows) => query.limit(u32::try_from(rows).unwrap_or(u32::MAX)),
+                    None => query,
+                })
+            }
             Self::Pass => Ok(query),
         }
     }
 
-    /// Narrows the query to what is left, in no order.
+    /// Narrows the query to what is left, in no order and at once.
     pub(crate) fn rest(&self, query: Query) -> Result<Query> {
         match self {
-            Self::Window(walk) => walk.rest(query),
-            Self::Keyset(state) => {
-                let rest = state.after.as_deref().map(|id| Condition::greater(ID, id)).transpose()?;
-                Ok(query.filter(rest))
+            Self::Window(walk) => {
+                Ok(query.filter(walk.rest()?).filter(Condition::before(&walk.cursor, walk.end())?))
             }
+            Self::Keyset(walk) => Ok(query.filter(walk.state.rest()?)),
             Self::Pass => Ok(query),
+        }
+    }
+
+    /// Narrows a query to the rows of this page, by their places: from where the read is to the last row of
+    /// the page whose place is certain. None where none is.
+    pub(crate) fn spanned(&self, query: Query, page: &Batch) -> Result<Option<Query>> {
+        match self {
+            Self::Window(walk) => {
+                let Some(Position { cursor, id }) = walk.last_settled(page)? else { return Ok(None) };
+                let to = Condition::through(&walk.cursor, cursor, ID, &id)?;
+                Ok(Some(query.filter(walk.rest()?).filter(to)))
+            }
+            Self::Keyset(walk) => {
+                let Some(last) = last_id(page)? else { return Ok(None) };
+                Ok(Some(query.filter(walk.state.rest()?).filter(Condition::up_to(ID, &last)?)))
+            }
+            Self::Pass => Ok(None),
+        }
+    }
+
+    /// From this time on, by the vendor's clock, a row may have changed since the read was planned.
+    pub(crate) fn settled_before(&self) -> Option<Timestamp> {
+        match self {
+            Self::Window(walk) => Some(walk.window.settled_before),
+            Self::Keyset(_) | Self::Pass => None,
+        }
+    }
+
+    /// What was asked for is too much for one query: less is asked for from now on. False when that is not
+    /// possible.
+    pub(crate) fn refused(&mut self) -> bool {
+        match self {
+            Self::Window(walk) => walk.refused(),
+            Self::Keyset(walk) => {
+                let asked = walk.stride.size().unwrap_or(u64::MAX);
+                walk.stride.refused(asked)
+            }
+            Self::Pass => false,
+        }
+    }
+
+    /// What was asked for has been read to its end, with so many rows. False when nothing more is left.
+    pub(crate) fn go_on(&mut self, rows: u64) -> bool {
+        match self {
+            Self::Window(walk) => walk.go_on(),
+            Self::Keyset(walk) => {
+                let is_full = walk.stride.size().is_some_and(|asked| rows >= asked);
+                walk.stride.succeeded();
+                is_full
+            }
+            Self::Pass => false,
+        }
+    }
+
+    /// Whether all that is left is asked for.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self {
+            Self::Window(walk) => walk.part.until.is_none(),
+            Self::Keyset(walk) => walk.stride.size().is_none(),
+            Self::Pass => true,
         }
     }
 
@@ -98,9 +201,9 @@ impl Walk {
     pub(crate) fn take(&mut self, mut batch: Batch) -> Result<Batch> {
         match self {
             Self::Window(walk) => walk.take(&mut batch)?,
-            Self::Keyset(state) => {
-                if let Some(last) = batch.len().checked_sub(1).and_then(|last| batch.get(last)) {
-                    state.after = Some(id_of(&last)?);
+            Self::Keyset(walk) => {
+                if let Some(last) = last_id(&batch)? {
+                    walk.state.after = Some(last);
                 }
                 batch = batch.into_snapshot();
             }
@@ -122,7 +225,7 @@ impl Walk {
     pub(crate) fn job(&self) -> Option<&JobState> {
         match self {
             Self::Window(walk) => walk.state.job.as_ref(),
-            Self::Keyset(state) => state.job.as_ref(),
+            Self::Keyset(walk) => walk.state.job.as_ref(),
             Self::Pass => None,
         }
     }
@@ -131,7 +234,7 @@ impl Walk {
     pub(crate) fn set_job(&mut self, job: Option<JobState>) {
         match self {
             Self::Window(walk) => walk.state.job = job,
-            Self::Keyset(state) => state.job = job,
+            Self::Keyset(walk) => walk.state.job = job,
             Self::Pass => (),
         }
     }
@@ -140,7 +243,7 @@ impl Walk {
     pub(crate) fn state(&self) -> Result<Option<State>> {
         match self {
             Self::Window(walk) => State::encode(STATE_VERSION, &walk.state).map(Some),
-            Self::Keyset(state) => State::encode(STATE_VERSION, state).map(Some),
+            Self::Keyset(walk) => State::encode(STATE_VERSION, &walk.state).map(Some),
             Self::Pass => Ok(None),
         }
     }
@@ -164,42 +267,101 @@ impl Walk {
     }
 }
 
+impl KeysetState {
+    fn rest(&self) -> Result<Option<Condition>> {
+        self.after.as_deref().map(|id| Condition::greater(ID, id)).transpose()
+    }
+}
+
 impl WindowWalk {
-    fn rest(&self, query: Query) -> Result<Query> {
-        let Window { low, high, .. } = self.window;
-        let from = match &self.state.after {
-            None => Condition::at_or_after(&self.cursor, low)?,
-            Some(Position { cursor, id }) => Condition::after(&self.cursor, *cursor, ID, id)?,
+    pub(crate) fn new(cursor: &str, window: Window, state: WindowState, seen_before: Seen) -> Self {
+        let part = Part { stride: Stride::new(LEAST_SECONDS, u64::MAX), from: None, until: None };
+        Self { cursor: cursor.to_owned(), window, state, seen_before, part }
+    }
+
+    /// What is left of the window from where the read is.
+    fn rest(&self) -> Result<Condition> {
+        match &self.state.after {
+            Some(Position { cursor, id }) if self.part.from.is_none_or(|from| from <= *cursor) => {
+                Condition::after(&self.cursor, *cursor, ID, id)
+            }
+            _ => Condition::at_or_after(&self.cursor, self.start()),
+        }
+    }
+
+    /// Where the read is.
+    fn start(&self) -> Timestamp {
+        let after = self.state.after.as_ref().map_or(self.window.low, |after| after.cursor);
+        self.part.from.map_or(after, |from| from.max(after))
+    }
+
+    /// Where what is asked for ends.
+    fn end(&self) -> Timestamp {
+        self.part.until.unwrap_or(self.window.high)
+    }
+
+    fn refused(&mut self) -> bool {
+        let asked = self.end().saturating_since(whole_second(self.start()));
+        // A second begun is one to ask for.
+        let seconds = u64::try_from(asked.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX);
+        if !self.part.stride.refused(seconds) {
+            return false;
+        }
+        self.bound();
+        true
+    }
+
+    fn go_on(&mut self) -> bool {
+        let Some(until) = self.part.until else { return false };
+        self.part.stride.succeeded();
+        self.part.from = Some(until);
+        self.bound();
+        true
+    }
+
+    /// Sets where the part that begins here ends: at a whole second, or with the window.
+    fn bound(&mut self) {
+        let Some(seconds) = self.part.stride.size() else { return };
+        let until = whole_second(self.start()) + Duration::from_secs(seconds);
+        self.part.until = Some(until).filter(|until| *until < self.window.high);
+    }
+
+    /// The times of rows whose place in the order is certain.
+    fn settled(&self) -> Range<i64> {
+        self.window.low.as_millis()..self.end().as_millis().min(self.window.settled_before.as_millis())
+    }
+
+    /// The place of the last row of a page that has one for certain.
+    fn last_settled(&self, batch: &Batch) -> Result<Option<Position>> {
+        let settled = self.settled();
+        let place = |record: RecordView<'_>| {
+            let at = record.source_timestamp.filter(|at| settled.contains(at))?;
+            Some(id_of(&record).map(|id| Position { cursor: Timestamp::from_millis(at), id }))
         };
-        Ok(query.filter(from).filter(Condition::before(&self.cursor, high)?))
+        (0..batch.len()).rev().filter_map(|index| batch.get(index)).find_map(place).transpose()
     }
 
     /// A row is answered with the cursor it has now, in the place it had when the query began. One that
-    /// changed in between must neither be delivered here (a later window has it) nor be taken for a place
-    /// to resume from.
+    /// changed in between must neither be delivered here (a later window or part has it) nor be taken for a
+    /// place to resume from.
     fn take(&mut self, batch: &mut Batch) -> Result<()> {
-        let Self { cursor, window, state, .. } = self;
-        let (low, high) = (window.low.as_millis(), window.high.as_millis());
-        let settled = low..high.min(window.settled_before.as_millis());
         if batch.iter().any(|record| record.source_timestamp.is_none()) {
             return Err(wrong_row(format!(
-                "a row came without a time in `{cursor}`, by which the stream is read"
+                "a row came without a time in `{}`, by which the stream is read",
+                self.cursor
             )));
         }
-        let is_settled =
-            |record: &RecordView<'_>| record.source_timestamp.is_some_and(|at| settled.contains(&at));
-        if let Some(last) = (0..batch.len()).rev().filter_map(|index| batch.get(index)).find(is_settled) {
-            let at = Timestamp::from_millis(last.source_timestamp.unwrap_or(low));
-            state.after = Some(Position { cursor: at, id: id_of(&last)? });
+        if let Some(last) = self.last_settled(batch)? {
+            self.state.after = Some(last);
         }
         self.keep_new(batch);
         Ok(())
     }
 
-    /// Leaves the rows of this window that were not delivered before.
+    /// Leaves the rows of what is asked for that were not delivered before.
     fn keep_new(&mut self, batch: &mut Batch) {
+        let (low, high) = (self.window.low.as_millis(), self.end().as_millis());
         let Self { window, state, seen_before, .. } = self;
-        let (low, high) = (window.low.as_millis(), window.high.as_millis());
         batch.retain(|record| {
             let at = record.source_timestamp.unwrap_or(low);
             if at < low || at >= high || seen_before.contains(&record) {
@@ -216,6 +378,14 @@ impl WindowWalk {
     }
 }
 
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_millis(time.as_millis().div_euclid(1_000).saturating_mul(1_000))
+}
+
+fn last_id(batch: &Batch) -> Result<Option<String>> {
+    batch.len().checked_sub(1).and_then(|last| batch.get(last)).map(|last| id_of(&last)).transpose()
+}
+
 fn wrong_row(message: String) -> Error {
     Error::new(Class::Schema, "query", message).with_delivery(Delivery::Answered)
 }
@@ -227,7 +397,7 @@ struct Key {
 }
 
 /// The id in a record's key.
-fn id_of(record: &RecordView<'_>) -> Result<String> {
+pub(crate) fn id_of(record: &RecordView<'_>) -> Result<String> {
     record
         .key
         .and_then(|key| serde_json::from_slice::<Key>(key).ok())

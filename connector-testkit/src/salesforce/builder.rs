@@ -52,6 +52,13 @@ pub struct Wire {
     pub ragged_pages: bool,
 }
 
+/// How large `Wide__c` is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wide {
+    pub(super) fields: usize,
+    pub(super) rows: usize,
+}
+
 /// All of it, as the org keeps it.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -60,6 +67,7 @@ pub(super) struct Settings {
     pub(super) contacts: usize,
     pub(super) deleted_contacts: usize,
     pub(super) accounts: usize,
+    pub(super) wide: Wide,
     pub(super) newest_age: Duration,
     pub(super) clock: Source,
     pub(super) clock_offset: i64,
@@ -95,6 +103,7 @@ impl Default for Builder {
             contacts: 200,
             deleted_contacts: 0,
             accounts: 50,
+            wide: Wide::default(),
             newest_age: Duration::from_secs(3600),
             clock: Source::Machine,
             clock_offset: 0,
@@ -133,6 +142,14 @@ impl Builder {
     #[must_use]
     pub fn accounts(mut self, count: usize) -> Self {
         self.0.accounts = count;
+        self
+    }
+
+    /// An object `Wide__c` with so many custom fields (`Field_000__c` and on: text, number, true or false, text)
+    /// and so many rows. From some 700 fields on their names do not fit into one address.
+    #[must_use]
+    pub fn wide(mut self, fields: usize, rows: usize) -> Self {
+        self.0.wide = Wide { fields, rows };
         self
     }
 

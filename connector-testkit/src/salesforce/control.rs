@@ -98,6 +98,17 @@ impl FakeOrg {
         self.org.grants().revoke_refresh();
     }
 
+    /// From now on a query that finds more rows than these is refused with this code, as one that takes too
+    /// long (`QUERY_TIMEOUT`); none ends it. Counts are not.
+    pub fn refuse_queries_above(&self, rows: Option<(usize, &'static str)>) {
+        self.org.data().too_much.rows = rows;
+    }
+
+    /// From now on a query for more fields than these is refused as too complicated; none ends it.
+    pub fn refuse_fields_above(&self, fields: Option<usize>) {
+        self.org.data().too_much.fields = fields;
+    }
+
     /// Drops all query cursors, as the vendor does after two days.
     pub fn drop_cursors(&self) {
         self.org.data().cursors.clear();

@@ -17,6 +17,8 @@ pub struct LoggedRequest {
     pub path: String,
     /// Query string with percent-encoding undone; empty without one.
     pub query: String,
+    /// Bytes of address and headers, as the front end counts them.
+    pub head_bytes: usize,
     /// Status of the answer; none while there is none yet, or when the connection went down before.
     pub status: Option<u16>,
     /// When it arrived, by the org's clock, in milliseconds since the epoch.

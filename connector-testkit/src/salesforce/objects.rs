@@ -3,6 +3,7 @@
 mod account;
 mod contact;
 mod others;
+mod wide;
 
 use crate::random::Random;
 
@@ -35,6 +36,9 @@ pub(super) fn all(settings: &Settings, newest: i64) -> Data {
     };
     data.add(contact::table(random(3), contacts, newest));
     for table in others::small(random(4), newest) {
+        data.add(table);
+    }
+    if let Some(table) = wide::table(random(5), settings.wide, newest) {
         data.add(table);
     }
     data

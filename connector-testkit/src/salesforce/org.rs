@@ -36,6 +36,17 @@ pub(super) struct Data {
     pub(super) refusals: Refusals,
     /// Bulk API 2.0 jobs that write.
     pub(super) ingest: Loads,
+    /// Queries that the org finds too much.
+    pub(super) too_much: TooMuch,
+}
+
+/// What the org refuses in a query for rows.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TooMuch {
+    /// More rows than these, with this code.
+    pub(super) rows: Option<(usize, &'static str)>,
+    /// More fields than these.
+    pub(super) fields: Option<usize>,
 }
 
 impl Data {

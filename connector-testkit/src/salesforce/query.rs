@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 use super::cursor::{Cursor, Place};
 use super::objects;
-use super::org::{Data, Org};
+use super::org::{Data, Org, TooMuch};
 use super::render::Template;
 use super::reply;
 use super::soql::{self, Found, Plan, Refusal, Select};
@@ -67,7 +67,24 @@ fn first_page(
             }
             Ok(reply::json(StatusCode::OK, &json!({"totalSize": 1, "done": true, "records": [record]})))
         }
-        Select::Rows(_) => Ok(rows(org, version, data, batch, plan, found)),
+        Select::Rows(fields) => {
+            too_much(data.too_much, fields.len(), found.rows.len())?;
+            Ok(rows(org, version, data, batch, plan, found))
+        }
+    }
+}
+
+fn too_much(bounds: TooMuch, fields: usize, rows: usize) -> Result<(), Refusal> {
+    if bounds.fields.is_some_and(|most| fields > most) {
+        let message =
+            "Query is either selecting too many fields or the filter conditions are too complicated.";
+        return Err(Refusal::new("QUERY_TOO_COMPLICATED", message));
+    }
+    match bounds.rows {
+        Some((most, code)) if rows > most => {
+            Err(Refusal::new(code, "Your query request was running for too long."))
+        }
+        _ => Ok(()),
     }
 }
 

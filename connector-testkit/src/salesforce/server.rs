@@ -54,6 +54,7 @@ async fn answer(
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
         query: query.clone(),
+        head_bytes: head_bytes(&head),
         status: None,
         at: org.clock.now(),
         authorised: false,
@@ -199,12 +200,22 @@ pub(super) async fn whole(body: Body, most: usize) -> Result<Bytes, Response> {
 }
 
 /// The front end counts the address as it came, percent-encoded, together with the headers.
+fn head_bytes(head: &Parts) -> usize {
+    uri_bytes(head) + header_bytes(head)
+}
+
+fn uri_bytes(head: &Parts) -> usize {
+    head.uri.path_and_query().map_or(0, |target| target.as_str().len())
+}
+
+fn header_bytes(head: &Parts) -> usize {
+    head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
 fn too_long(head: &Parts) -> Option<Response> {
-    let uri = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
-    let headers: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if uri + headers <= MAX_HEAD {
+    if head_bytes(head) <= MAX_HEAD {
         None
-    } else if uri >= headers {
+    } else if uri_bytes(head) >= header_bytes(head) {
         Some(reply::bad_message(StatusCode::URI_TOO_LONG, "URI Too Long"))
     } else {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;

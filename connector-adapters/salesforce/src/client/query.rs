@@ -115,7 +115,7 @@ impl Client {
     pub fn rows(&self, soql: &str) -> impl Stream<Item = Result<Value>> + Send + use<> {
         let (client, soql) = (self.clone(), soql.to_owned());
         Box::pin(async_stream::try_stream! {
-            let cursor = client.api.cursor().await?;
+            let cursor = client.api.cursors(1).await?;
             let mut progress = Progress::default();
             let mut page = client.page(Ask::Query(&soql)).await?;
             if is_count(&page) {

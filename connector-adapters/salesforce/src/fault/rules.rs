@@ -106,8 +106,10 @@ const RULES: &[Rule] = &[
     rule("SERVER_UNAVAILABLE", "", Transient, "the vendor's server is too busy"),
     rule("API_CURRENTLY_DISABLED", "", Transient, "the vendor's API is out of order for now"),
     rule("INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE", "", Transient, "the org is being maintained"),
-    rule("QUERY_TIMEOUT", "", Transient, "the query took too long; if it stays so, read less at once: fewer `fields`, or a later `since`").then(Then::Shrink),
-    rule("REQUEST_RUNNING_TOO_LONG", "", Transient, "the request took too long; if it stays so, read less at once: fewer `fields`, or a later `since`").then(Then::Shrink),
+    // Permanent for this query: to repeat it costs the vendor two minutes each time, and says nothing of its
+    // health, which the breaker watches. What is left of it after all halving is told as Transient.
+    rule("QUERY_TIMEOUT", "", Permanent, "the query took too long; if it stays so, read less at once: fewer `fields`, or a later `since`").then(Then::Shrink),
+    rule("REQUEST_RUNNING_TOO_LONG", "", Permanent, "the request took too long; if it stays so, read less at once: fewer `fields`, or a later `since`").then(Then::Shrink),
     // Somebody has to act.
     rule("API_DISABLED_FOR_ORG", "", Config, "the API is disabled for this org or user: the edition needs API access, the user the permission `API Enabled`"),
     rule("TXN_SECURITY_METERING_ERROR", "", Config, "a transaction security policy stops the query: give the user the permission `Exempt from Transaction Security`"),
@@ -129,7 +131,7 @@ const RULES: &[Rule] = &[
     rule("INVALID_QUERY_LOCATOR", "", Permanent, "the query's cursor is gone: more than ten were open for this user, or two days have passed").then(Then::Restart),
     rule("INVALID_REPLICATION_DATE", "", Permanent, "the vendor keeps its log of deletions not that far back: read the stream in full again"),
     rule("EXCEEDED_ID_LIMIT", "", Permanent, "more than 600,000 ids in the time asked for: ask for a shorter time"),
-    rule("QUERY_TOO_COMPLICATED", "", Permanent, "too many formula fields for one query: select fewer `fields` of this stream").then(Then::Shrink),
+    rule("QUERY_TOO_COMPLICATED", "", Permanent, "too many formula fields for one query: select fewer `fields` of this stream").then(Then::Split),
     rule("INVALIDENTITY", "not supported by the bulk api", Permanent, "the Bulk API does not serve this object: use the REST door").then(Then::Elsewhere),
     rule("", "selecting compound data not supported in bulk query", Permanent, "the Bulk API serves the parts of a compound field only: use the REST door").then(Then::Elsewhere),
     rule("FeatureNotEnabled", "", Config, "the Bulk API is not enabled for this user: use the REST door").then(Then::Elsewhere),

@@ -33,7 +33,7 @@ fn oauth(code: &str, description: &str) -> Error {
 #[test]
 fn every_row_of_the_table_has_its_class() {
     use Class::{Auth, Config, Permanent, RateLimited, Transient};
-    use Then::{Elsewhere, Fail, Redescribe, Restart, Shrink, Skip};
+    use Then::{Elsewhere, Fail, Redescribe, Restart, Shrink, Skip, Split};
     let rows: &[(u16, &str, &str, Class, bool, bool, Then)] = &[
         // status, code, message, class, exhausted, resume_at, then
         // Re-authorise once.
@@ -130,15 +130,15 @@ fn every_row_of_the_table_has_its_class() {
             400,
             "QUERY_TIMEOUT",
             "Your query request was running for too long.",
-            Transient,
+            Permanent,
             false,
             false,
             Shrink,
         ),
         (400, "OPERATION_TOO_LARGE", "exceeded 20000 distinct ids", Permanent, false, false, Shrink),
-        (400, "QUERY_TOO_COMPLICATED", "too many formula fields", Permanent, false, false, Shrink),
-        (414, "", "", Permanent, false, false, Fail),
-        (431, "", "", Permanent, false, false, Fail),
+        (400, "QUERY_TOO_COMPLICATED", "too many formula fields", Permanent, false, false, Split),
+        (414, "", "", Permanent, false, false, Split),
+        (431, "", "", Permanent, false, false, Split),
         // Restart.
         (400, "INVALID_QUERY_LOCATOR", "invalid query locator", Permanent, false, false, Restart),
         (

@@ -19,19 +19,23 @@ fn page(rows: &[(i64, &str, &str)]) -> Batch {
 }
 
 fn window_walk() -> WindowWalk {
+    resumed(WindowState::default(), Seen::default())
+}
+
+fn resumed(state: WindowState, seen_before: Seen) -> WindowWalk {
     let time = Timestamp::from_millis;
-    WindowWalk {
-        cursor: "SystemModstamp".to_owned(),
-        window: Window {
-            low: time(0),
-            high: time(1_000),
-            remember_from: time(500),
-            settled_before: time(900),
-            by_job: false,
-        },
-        state: WindowState::default(),
-        seen_before: Seen::default(),
-    }
+    let window = Window {
+        low: time(0),
+        high: time(1_000),
+        remember_from: time(500),
+        settled_before: time(900),
+        by_job: false,
+    };
+    WindowWalk::new("SystemModstamp", window, state, seen_before)
+}
+
+fn keyset() -> Walk {
+    Walk::Keyset(KeysetWalk::new(KeysetState::default()))
 }
 
 fn ids(batch: &Batch) -> Vec<String> {
@@ -52,10 +56,8 @@ fn d_07_a_window_resumes_after_the_last_row_of_its_tie() {
     );
     let batch = walk.take(page(&[(100, "A", ""), (200, "B", ""), (200, "C", "")])).unwrap();
     assert_eq!(ids(&batch), ["A", "B", "C"]);
-    let resumed = Walk::Window(WindowWalk {
-        state: walk.state().unwrap().unwrap().decode(STATE_VERSION).unwrap(),
-        ..window_walk()
-    });
+    let state = walk.state().unwrap().unwrap().decode(STATE_VERSION).unwrap();
+    let resumed = Walk::Window(resumed(state, Seen::default()));
     for walk in [&walk, &resumed] {
         assert_eq!(
             soql(walk),
@@ -70,7 +72,7 @@ fn d_07_a_window_resumes_after_the_last_row_of_its_tie() {
 fn d_08_what_was_seen_is_not_delivered_again_and_another_edit_is() {
     let mut first = window_walk();
     first.take(&mut page(&[(500, "A", "one"), (600, "B", "one")])).unwrap();
-    let mut second = WindowWalk { seen_before: first.state.seen, ..window_walk() };
+    let mut second = resumed(WindowState::default(), first.state.seen);
     let mut batch = page(&[(500, "A", "one"), (500, "A", "two"), (600, "B", "one"), (700, "C", "one")]);
     second.take(&mut batch).unwrap();
     assert_eq!(ids(&batch), ["A", "C"]);
@@ -102,7 +104,7 @@ fn a_row_that_may_have_moved_is_delivered_once_and_is_no_place_to_resume_from() 
     walk.take(&mut batch).unwrap();
     assert_eq!(ids(&batch), ["A", "B"]);
     assert_eq!(walk.state.after.as_ref().map(|place| place.id.as_str()), Some("A"));
-    let mut resumed = WindowWalk { state: walk.state, ..window_walk() };
+    let mut resumed = resumed(walk.state, Seen::default());
     let mut batch = page(&[(200, "C", ""), (950, "B", "")]);
     resumed.take(&mut batch).unwrap();
     assert_eq!(ids(&batch), ["C"]);
@@ -110,7 +112,7 @@ fn a_row_that_may_have_moved_is_delivered_once_and_is_no_place_to_resume_from() 
 
 #[test]
 fn d_14_a_full_read_resumes_after_the_last_id() {
-    let mut walk = Walk::Keyset(KeysetState::default());
+    let mut walk = keyset();
     assert_eq!(soql(&walk), "SELECT Id FROM Contact ORDER BY Id ASC");
     let batch = walk.take(page(&[(1, "A", ""), (1, "O'B", "")])).unwrap();
     assert!(batch.iter().all(|record| record.operation == Operation::Snapshot));
@@ -138,5 +140,103 @@ fn a_row_without_a_time_or_an_id_is_an_error_and_not_dropped() {
     assert!(error.message().contains("SystemModstamp"), "{error}");
     let mut batch = BatchBuilder::new("Contact".into());
     batch.upsert(br#"{"Id":7}"#, b"{}", None);
-    assert_eq!(Walk::Keyset(KeysetState::default()).take(batch.build()).unwrap_err().class(), Class::Schema);
+    assert_eq!(keyset().take(batch.build()).unwrap_err().class(), Class::Schema);
+}
+
+fn long_window(seconds: i64) -> WindowWalk {
+    let time = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+    let window = Window {
+        low: time(0),
+        high: time(seconds),
+        remember_from: time(seconds - 2),
+        settled_before: time(seconds - 1),
+        by_job: false,
+    };
+    WindowWalk::new("SystemModstamp", window, WindowState::default(), Seen::default())
+}
+
+#[test]
+fn a_window_that_is_too_much_is_asked_for_in_parts_that_touch() {
+    let mut walk = Walk::Window(long_window(100));
+    assert!(walk.is_whole() && walk.refused() && walk.refused());
+    assert!(soql(&walk).contains(
+        "SystemModstamp >= 1970-01-01T00:00:00.000Z AND SystemModstamp < 1970-01-01T00:00:25.000Z"
+    ));
+    walk.take(page(&[(3_200, "A", "")])).unwrap();
+    // Refused on a later page: from the last row on, half of what is left of the part.
+    assert!(walk.refused());
+    assert!(
+        soql(&walk).contains("Id > 'A'") && soql(&walk).contains("< 1970-01-01T00:00:14.000Z"),
+        "{}",
+        soql(&walk)
+    );
+    assert!(walk.go_on(1));
+    // The part began after its last row, and is twice as long as the one that was read.
+    assert!(
+        soql(&walk).contains(">= 1970-01-01T00:00:14.000Z AND SystemModstamp < 1970-01-01T00:00:36.000Z"),
+        "{}",
+        soql(&walk)
+    );
+    walk.take(page(&[(20_000, "B", "")])).unwrap();
+    assert!(
+        walk.go_on(1)
+            && soql(&walk)
+                .contains(">= 1970-01-01T00:00:36.000Z AND SystemModstamp < 1970-01-01T00:01:20.000Z")
+    );
+    assert!(walk.go_on(0) && walk.is_whole() && soql(&walk).contains("< 1970-01-01T00:01:40.000Z"));
+    assert!(!walk.go_on(0), "all is read");
+}
+
+#[test]
+fn a_row_that_changed_is_left_to_a_later_part_and_is_no_place_in_an_earlier_one() {
+    let mut walk = long_window(100);
+    assert!(walk.refused());
+    let mut batch = page(&[(3_000, "A", ""), (60_000, "B", "moved on")]);
+    walk.take(&mut batch).unwrap();
+    assert_eq!(ids(&batch), ["A"]);
+    assert_eq!(walk.state.after.as_ref().map(|place| place.id.as_str()), Some("A"));
+}
+
+#[test]
+fn a_second_of_a_window_cannot_be_halved_and_fewer_than_a_page_of_rows_neither() {
+    let mut walk = Walk::Window(long_window(1_000_000));
+    let refusals = (0..1_000).take_while(|_| walk.refused()).count();
+    assert_eq!(refusals, 19, "one for each halving");
+    assert!(soql(&walk).contains("< 1970-01-01T00:00:01.000Z"));
+    let mut walk = keyset();
+    let refusals = (0..1_000).take_while(|_| walk.refused()).count();
+    assert_eq!(refusals, 9);
+    assert!(soql(&walk).ends_with("ORDER BY Id ASC LIMIT 200"), "{}", soql(&walk));
+    assert!(!Walk::Pass.refused());
+}
+
+#[test]
+fn a_part_of_a_keyset_that_is_not_full_is_the_last_one() {
+    let mut walk = keyset();
+    assert!(walk.refused());
+    assert_eq!(soql(&walk), "SELECT Id FROM Contact ORDER BY Id ASC LIMIT 50000");
+    assert!(walk.go_on(50_000));
+    walk.take(page(&[(1, "A", "")])).unwrap();
+    assert_eq!(soql(&walk), "SELECT Id FROM Contact WHERE Id > 'A' ORDER BY Id ASC LIMIT 50000");
+    assert!(!walk.go_on(49_999));
+}
+
+#[test]
+fn the_rows_of_a_page_are_asked_for_by_their_places() {
+    let mut walk = Walk::Window(window_walk());
+    let query = || Query::select(["Id"], "Contact").unwrap();
+    walk.take(page(&[(100, "A", "")])).unwrap();
+    let next = page(&[(200, "B", ""), (300, "C", ""), (950, "D", "changed")]);
+    assert_eq!(
+        walk.spanned(query(), &next).unwrap().unwrap().to_string(),
+        "SELECT Id FROM Contact WHERE ((SystemModstamp = 1970-01-01T00:00:00.100Z AND Id > 'A') \
+         OR SystemModstamp > 1970-01-01T00:00:00.100Z) AND (SystemModstamp < 1970-01-01T00:00:00.300Z \
+         OR (SystemModstamp = 1970-01-01T00:00:00.300Z AND Id <= 'C'))"
+    );
+    assert!(walk.spanned(query(), &page(&[(950, "D", "")])).unwrap().is_none());
+    assert_eq!(
+        keyset().spanned(query(), &next).unwrap().unwrap().to_string(),
+        "SELECT Id FROM Contact WHERE Id <= 'D'"
+    );
+    assert!(Walk::Pass.spanned(query(), &next).unwrap().is_none());
 }

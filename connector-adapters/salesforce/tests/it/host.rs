@@ -355,9 +355,13 @@ pub(crate) async fn discover(connector: &dyn Connector, cx: &Context, name: &str
 }
 
 fn row(partition: &PartitionId, generation: u64, record: &connector_sdk::record::RecordView<'_>) -> Row {
-    let mut value: Value = serde_json::from_slice(record.record.expect("a body")).expect("json");
-    // Rows of a CSV have none.
-    value.as_object_mut().expect("an object").remove("attributes");
+    // What is deleted for good has no body.
+    let value = record.record.map_or(Value::Null, |body| {
+        let mut value: Value = serde_json::from_slice(body).expect("json");
+        // Rows of a CSV have none.
+        value.as_object_mut().expect("an object").remove("attributes");
+        value
+    });
     let key: Value = serde_json::from_slice(record.key.unwrap_or(b"{}")).expect("json");
     Row {
         partition: partition.clone(),
