@@ -3,5 +3,10 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    connector_cli::main(|connectors| connectors.register(connector_salesforce::rest()))
+    connector_cli::main(|connectors| {
+        connectors
+            .register(connector_salesforce::rest())?
+            .register(connector_salesforce::bulk())?
+            .register(connector_salesforce::auto())
+    })
 }

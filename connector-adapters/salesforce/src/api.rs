@@ -21,7 +21,7 @@ use crate::{
     describe::{Global, Object},
     fault::{self, SalesforceFaults},
     hosts::VENDOR_HOSTS,
-    quota::{LIMIT_INFO, Quota},
+    quota::{LIMIT_INFO, Limits, Quota},
 };
 
 /// URI and headers together, in bytes; the front end answers 414 or 431 to more.
@@ -76,7 +76,7 @@ impl Api {
         }
         Ok(Self {
             client: client.build()?,
-            quota: Quota::new(settings.quota_share),
+            quota: Quota::new(settings.quota_share, settings.run_quota_share),
             settings,
             cursors: Arc::new(Semaphore::new(OPEN_CURSORS)),
             jobs_gone: JobsGone::default(),
@@ -131,16 +131,22 @@ impl Api {
         )
     }
 
+    /// `GET /limits`: what is left of the daily quotas.
+    pub(crate) async fn limits(&self, cx: &Context) -> Result<Limits> {
+        let path = format!("{}/limits", self.settings.api_version.path());
+        decode(&self.send(cx, Request::get("limits", path)).await?, "limits")
+    }
+
     /// `GET /sobjects`: all objects.
     pub(crate) async fn global(&self, cx: &Context) -> Result<Global> {
-        self.quota.admit("discover", cx.clock().now())?;
+        self.quota.admit("discover", cx)?;
         let path = format!("{}/sobjects", self.settings.api_version.path());
         decode(&self.send(cx, Request::get("discover", path)).await?, "discover")
     }
 
     /// `GET /sobjects/X/describe`: one object with its fields. The name goes into the path as it is.
     pub(crate) async fn describe(&self, cx: &Context, object: &str) -> Result<Object> {
-        self.quota.admit("discover", cx.clock().now())?;
+        self.quota.admit("discover", cx)?;
         let path = format!("{}/sobjects/{object}/describe", self.settings.api_version.path());
         decode(&self.send(cx, Request::get("discover", path)).await?, "discover")
     }
@@ -162,7 +168,7 @@ impl Api {
                 .with_context("url_bytes", length)
                 .with_context("limit", LONGEST_URL));
         }
-        self.quota.admit("query", cx.clock().now())?;
+        self.quota.admit("query", cx)?;
         self.send(cx, request).await
     }
 
@@ -183,7 +189,7 @@ impl Api {
 
     /// The page that `nextRecordsUrl` names, as given.
     pub(crate) async fn more(&self, cx: &Context, next: &str, page_size: u32) -> Result<Response> {
-        self.quota.admit("query", cx.clock().now())?;
+        self.quota.admit("query", cx)?;
         self.send(cx, page_request(next.to_owned(), page_size)).await
     }
 
@@ -200,7 +206,7 @@ impl Api {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Log> {
-        self.quota.admit("deleted", cx.clock().now())?;
+        self.quota.admit("deleted", cx)?;
         let path = format!("{}/sobjects/{object}/deleted", self.settings.api_version.path());
         let request =
             Request::get("deleted", path).query("start", &from.to_string()).query("end", &to.to_string());

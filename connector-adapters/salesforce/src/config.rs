@@ -60,6 +60,10 @@ pub struct SalesforceConfig {
     #[serde(default = "default_quota_share")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub quota_share: f64,
+    /// The share of the org's daily API requests, above 0 and up to 1, that one run may make itself. Default 1.
+    #[serde(default = "default_run_quota_share")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub run_quota_share: f64,
     /// Reads rows that are in the recycle bin too, as operation `delete`. Default true.
     #[serde(default = "default_include_deleted")]
     pub include_deleted: bool,
@@ -67,6 +71,10 @@ pub struct SalesforceConfig {
     /// one request more for each run of an incremental stream. Only with `include_deleted`. Default true.
     #[serde(default = "default_deleted_log")]
     pub deleted_log: bool,
+    /// How many rows `salesforce/auto` reads by a Bulk job instead of by REST: so many and more. Default 50,000: as
+    /// 25 pages they take about as many requests as a job does.
+    #[serde(default = "default_bulk_from")]
+    pub bulk_from: u64,
     /// How long a run waits for one Bulk job. The job goes on at the vendor, and the next run with it.
     /// Default `24h`. For `salesforce/bulk` and `salesforce/auto`.
     #[serde(default = "default_job_timeout")]
@@ -173,6 +181,9 @@ fn default_safety_lag() -> Period {
 fn default_quota_share() -> f64 {
     0.8
 }
+fn default_run_quota_share() -> f64 {
+    1.0
+}
 fn default_include_deleted() -> bool {
     true
 }
@@ -180,6 +191,9 @@ fn default_deleted_log() -> bool {
     true
 }
 
+fn default_bulk_from() -> u64 {
+    50_000
+}
 fn default_job_timeout() -> Period {
     Period::secs(86_400)
 }
@@ -195,8 +209,10 @@ pub(crate) struct Settings {
     pub(crate) lookback: std::time::Duration,
     pub(crate) safety_lag: std::time::Duration,
     pub(crate) quota_share: f64,
+    pub(crate) run_quota_share: f64,
     pub(crate) include_deleted: bool,
     pub(crate) deleted_log: bool,
+    pub(crate) bulk_from: u64,
     pub(crate) job_timeout: std::time::Duration,
     pub(crate) door: Door,
 }
@@ -232,12 +248,11 @@ impl SalesforceConfig {
         if !PAGE_SIZES.contains(&self.page_size) {
             return Err(wrong("page_size", format!("is {}; it must be 200 to 2000", self.page_size)));
         }
-        // Written so that NaN is refused too.
-        if !(self.quota_share > 0.0 && self.quota_share <= 1.0) {
-            return Err(wrong(
-                "quota_share",
-                format!("is {}; it must be above 0 and at most 1", self.quota_share),
-            ));
+        for (field, share) in [("quota_share", self.quota_share), ("run_quota_share", self.run_quota_share)] {
+            // Written so that NaN is refused too.
+            if !(share > 0.0 && share <= 1.0) {
+                return Err(wrong(field, format!("is {share}; it must be above 0 and at most 1")));
+            }
         }
         for (field, period) in
             [("lookback", self.lookback), ("safety_lag", self.safety_lag), ("job_timeout", self.job_timeout)]
@@ -255,8 +270,10 @@ impl SalesforceConfig {
             lookback: self.lookback.0,
             safety_lag: self.safety_lag.0,
             quota_share: self.quota_share,
+            run_quota_share: self.run_quota_share,
             include_deleted: self.include_deleted,
             deleted_log: self.deleted_log,
+            bulk_from: self.bulk_from,
             job_timeout: self.job_timeout.0,
             door,
         })

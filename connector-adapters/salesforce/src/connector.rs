@@ -34,14 +34,7 @@ pub struct Salesforce {
 }
 
 impl Salesforce {
-    /// Checks the configuration and prepares to read by REST. No I/O.
-    ///
-    /// # Errors
-    /// Config when a field does not fit, naming it.
-    pub fn connect(config: &SalesforceConfig, cx: &Context) -> Result<Self> {
-        Self::connect_by(Door::Rest, config, cx)
-    }
-
+    /// Checks the configuration and prepares. No I/O.
     pub(crate) fn connect_by(door: Door, config: &SalesforceConfig, cx: &Context) -> Result<Self> {
         let settings = config.check(cx.network(), door)?;
         Ok(Self { api: Arc::new(Api::new(&config.auth, settings, cx)?) })
@@ -211,8 +204,13 @@ impl Connector for Salesforce {
     async fn estimate_cost(&self, cx: &Context, stream: &StreamSelection) -> Result<CostEstimate> {
         let records = survey::count(&self.api, cx, stream).await?;
         let settings = self.api.settings();
-        let requests = settings.door.requests(&stream.spec, records, settings.page_size);
-        let remaining = self.api.quota().usage().map(Usage::remaining);
+        let requests = Door::requests(settings, &stream.spec, records);
+        // Who may not see the limits knows what the last answer's header said.
+        let remaining = match self.api.limits(cx).await {
+            Ok(limits) => limits.daily_api_requests.map(|left| left.remaining),
+            Err(error) if matches!(error.class(), Class::Auth | Class::RateLimited) => return Err(error),
+            Err(_) => self.api.quota().usage().map(Usage::remaining),
+        };
         Ok(CostEstimate::new(Some(requests), Some(records)).with_quota_remaining(remaining))
     }
 }

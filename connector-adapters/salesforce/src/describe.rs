@@ -197,6 +197,8 @@ pub(crate) enum FieldKind {
     Integer,
     Number,
     Text,
+    /// A date and time, which is to be written as REST writes it: `…+0000` for a `…Z`.
+    Time,
 }
 
 impl Described for StreamSpec {
@@ -233,6 +235,12 @@ impl Described for StreamSpec {
             () if is("boolean") => FieldKind::Boolean,
             () if is("integer") => FieldKind::Integer,
             () if is("number") => FieldKind::Number,
+            () if schema
+                .and_then(|schema| schema.get("format"))
+                .is_some_and(|format| format == "date-time") =>
+            {
+                FieldKind::Time
+            }
             () => FieldKind::Text,
         }
     }

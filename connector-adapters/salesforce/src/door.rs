@@ -2,11 +2,8 @@
 
 use connector_sdk::StreamSpec;
 
-use crate::objects;
+use crate::{config::Settings, objects};
 
-/// Fewer rows than this are read by REST where there is a choice: 25 pages, about as many requests as a job takes, and no
-/// wait for it.
-const WORTH_A_JOB: u64 = 50_000;
 /// What a job costs besides its pages of results: made, looked at, listed, deleted.
 const REQUESTS_OF_A_JOB: u64 = 12;
 /// Rows that a page of results is taken to have.
@@ -26,12 +23,13 @@ pub(crate) enum Door {
 
 impl Door {
     /// Whether so many rows of the object are read by a job; none: nobody could count them.
-    pub(crate) fn takes_job(self, object: &StreamSpec, rows: Option<u64>) -> bool {
-        match self {
+    pub(crate) fn takes_job(settings: &Settings, object: &StreamSpec, rows: Option<u64>) -> bool {
+        match settings.door {
             Self::Rest => false,
             Self::Bulk => true,
             Self::Auto => {
-                !objects::is_not_in_bulk(object.name.as_str()) && rows.is_none_or(|rows| rows >= WORTH_A_JOB)
+                let is_much = rows.is_none_or(|rows| rows >= settings.bulk_from);
+                is_much && !objects::is_not_in_bulk(object.name.as_str())
             }
         }
     }
@@ -42,12 +40,12 @@ impl Door {
         self != Self::Rest
     }
 
-    /// The requests that reading so many rows takes, in pages of `page_size` by REST.
-    pub(crate) fn requests(self, object: &StreamSpec, rows: u64, page_size: u32) -> u64 {
-        if self.takes_job(object, Some(rows)) {
+    /// The requests that reading so many rows takes.
+    pub(crate) fn requests(settings: &Settings, object: &StreamSpec, rows: u64) -> u64 {
+        if Self::takes_job(settings, object, Some(rows)) {
             REQUESTS_OF_A_JOB + rows.div_ceil(ROWS_OF_A_PAGE)
         } else {
-            rows.div_ceil(u64::from(page_size)).max(1)
+            rows.div_ceil(u64::from(settings.page_size)).max(1)
         }
     }
 }
@@ -58,23 +56,33 @@ mod tests {
 
     use super::*;
 
+    fn settings(door: Door) -> Settings {
+        let config = json!({
+            "instance_url": "https://acme.my.salesforce.com",
+            "auth": { "session": { "access_token": "00D" } },
+        });
+        let config: crate::SalesforceConfig = serde_json::from_value(config).unwrap();
+        config.check(&connector_sdk::Network::default(), door).unwrap()
+    }
+
+    fn spec(name: &str) -> StreamSpec {
+        StreamSpec::new(name, json!({ "type": "object" }))
+    }
+
     #[test]
     fn a_job_is_made_where_it_is_worth_it_and_served() {
-        let spec = |name: &str| StreamSpec::new(name, json!({ "type": "object" }));
-        let contact = spec("Contact");
-        assert!(
-            Door::Auto.takes_job(&contact, Some(50_000)) && !Door::Auto.takes_job(&contact, Some(49_999))
-        );
-        assert!(Door::Auto.takes_job(&contact, None), "what takes too long to count is large");
-        assert!(!Door::Auto.takes_job(&spec("TaskStatus"), Some(1_000_000)));
-        assert!(Door::Bulk.takes_job(&contact, Some(0)) && !Door::Rest.takes_job(&contact, None));
+        let takes = |door, name: &str, rows| Door::takes_job(&settings(door), &spec(name), rows);
+        assert!(takes(Door::Auto, "Contact", Some(50_000)) && !takes(Door::Auto, "Contact", Some(49_999)));
+        assert!(takes(Door::Auto, "Contact", None), "what takes too long to count is large");
+        assert!(!takes(Door::Auto, "TaskStatus", Some(1_000_000)));
+        assert!(takes(Door::Bulk, "Contact", Some(0)) && !takes(Door::Rest, "Contact", None));
     }
 
     #[test]
     fn what_a_read_costs_is_told_by_the_way_it_takes() {
-        let spec = StreamSpec::new("Contact", json!({ "type": "object" }));
-        assert_eq!(Door::Rest.requests(&spec, 1_000_000, 2_000), 500);
-        assert_eq!(Door::Auto.requests(&spec, 1_000_000, 2_000), 112);
-        assert_eq!(Door::Auto.requests(&spec, 0, 2_000), 1);
+        let requests = |door, rows| Door::requests(&settings(door), &spec("Contact"), rows);
+        assert_eq!(requests(Door::Rest, 1_000_000), 500);
+        assert_eq!(requests(Door::Auto, 1_000_000), 112);
+        assert_eq!(requests(Door::Auto, 0), 1);
     }
 }

@@ -110,7 +110,7 @@ pub(crate) fn has_code(error: &Error, code: &str) -> bool {
 /// ```
 #[must_use]
 pub fn error_code(error: &Error) -> Option<&str> {
-    refusal(error).map(|refusal| refusal.code.as_str())
+    refusal(error).map(|refusal| refusal.code.as_str()).filter(|code| !code.is_empty())
 }
 
 /// Whether a write was refused because somebody else held the row: the vendor has done nothing then, also where a
@@ -228,8 +228,7 @@ pub(crate) fn signing_in(error: Error) -> Error {
 /// An error of a Bulk job that has ended otherwise than with results.
 pub(crate) fn elsewhere(operation: &'static str, advice: &'static str, said: Option<&str>) -> Error {
     let error = Error::permanent(operation, advice).with_delivery(Delivery::Answered);
-    let said =
-        Said { code: "Failed".to_owned(), message: said.unwrap_or_default().to_owned(), fields: Vec::new() };
+    let said = Said { code: String::new(), message: said.unwrap_or_default().to_owned(), fields: Vec::new() };
     refused(error, &said, Then::Elsewhere)
 }
 

@@ -32,7 +32,7 @@ use door::Door;
 pub use client::{
     Client, Composite, ExternalId, Failed, Ingest, IngestOperation, Ingested, Param, Params, Saved, Written,
 };
-pub use config::{Auth, ClientCredentials, JwtBearer, RefreshToken, SalesforceConfig, Session};
+pub use config::{Auth, ClientCredentials, JwtBearer, RefreshToken, SalesforceConfig, SamlBearer, Session};
 pub use connector::Salesforce;
 pub use fault::error_code;
 

@@ -7,7 +7,8 @@ use connector_sdk::{Error, Result, StreamSelection, StreamSpec, Timestamp, recor
 use crate::{
     bulk::Columns,
     config::Settings,
-    describe::{Described, EVERY_CHANGE, IS_DELETED},
+    describe::{Described, EVERY_CHANGE, FieldKind, IS_DELETED},
+    door::Door,
     soql::{Condition, Query},
 };
 
@@ -27,6 +28,8 @@ pub(crate) struct Selection {
     until: Option<Timestamp>,
     /// Reads deleted rows too, by `queryAll`.
     pub(crate) all: bool,
+    /// Whether a record is to be the same whichever API it comes from.
+    is_as_rest: bool,
 }
 
 impl Selection {
@@ -63,7 +66,14 @@ impl Selection {
             .filter(|name| !spec.is_file(name) || named(name))
             .map(str::to_owned)
             .collect();
-        Ok(Self { fields, since: stream.since, until: stream.until, all, spec })
+        Ok(Self {
+            fields,
+            since: stream.since,
+            until: stream.until,
+            all,
+            is_as_rest: settings.door == Door::Auto,
+            spec,
+        })
     }
 
     /// The stream.
@@ -136,7 +146,13 @@ impl Selection {
 
     /// What to find in the columns of a CSV.
     pub(crate) fn columns(&self) -> Columns {
-        let with_kind = |name: &String| (name.clone(), self.spec.kind(name));
+        let with_kind = |name: &String| {
+            let kind = match self.spec.kind(name) {
+                FieldKind::Time if !self.is_as_rest => FieldKind::Text,
+                kind => kind,
+            };
+            (name.clone(), kind)
+        };
         Columns {
             stream: self.spec.name.clone(),
             fields: self.fields.iter().map(with_kind).collect(),

@@ -57,6 +57,7 @@ pub(crate) async fn count(api: &Arc<Api>, cx: &Context, stream: &StreamSelection
 }
 
 struct Survey {
+    api: Arc<Api>,
     cx: Context,
     selection: Selection,
     source: Source,
@@ -104,7 +105,15 @@ impl Survey {
             since: stream.since,
             until: stream.until,
         };
-        Ok(Self { cx: cx.clone(), selection, source, reach, door: settings.door, reads_log })
+        Ok(Self {
+            api: Arc::clone(api),
+            cx: cx.clone(),
+            selection,
+            source,
+            reach,
+            door: settings.door,
+            reads_log,
+        })
     }
 
     /// One partition, told which way it is read where there is a choice.
@@ -118,7 +127,7 @@ impl Survey {
             Err(error) if cannot_count(&error) => None,
             Err(error) => return Err(error),
         };
-        let by_job = self.door.takes_job(self.selection.spec(), rows);
+        let by_job = self.takes_job(rows).await?;
         Ok(Plan::read([all.with_slice(&Full { by_job })?]))
     }
 
@@ -139,7 +148,7 @@ impl Survey {
             None => self.first_load().await?,
             Some(low) => self.changes_since(low).await?,
         };
-        let answer = Answer { by_job: self.door.takes_job(self.selection.spec(), answer.rows), ..answer };
+        let answer = Answer { by_job: self.takes_job(answer.rows).await?, ..answer };
         let closed = watermark.closed;
         let (mut watermark, windows) = watermark.next(&self.reach, &answer);
         let mut plan = read(&windows)?;
@@ -188,6 +197,20 @@ impl Survey {
 
     fn select<'a>(&self, fields: impl IntoIterator<Item = &'a str>) -> Result<Query> {
         Query::select(fields, self.selection.object())
+    }
+
+    /// Whether so many rows are read by a job. Where there is a choice, none is made when the day's are used up.
+    async fn takes_job(&self, rows: Option<u64>) -> Result<bool> {
+        let takes = rows != Some(0) && Door::takes_job(self.api.settings(), self.selection.spec(), rows);
+        if !takes || self.door != Door::Auto {
+            return Ok(takes);
+        }
+        match self.api.limits(&self.cx).await {
+            Ok(limits) => Ok(limits.daily_jobs.is_none_or(|left| left.remaining > 0)),
+            Err(error) if matches!(error.class(), Class::Auth | Class::RateLimited) => Err(error),
+            // Who may not see the limits, or not now, learns of them when the job is refused.
+            Err(_) => Ok(true),
+        }
     }
 
     async fn count(&self, query: Query) -> Result<(u64, Timestamp)> {

@@ -7,11 +7,14 @@ use crate::desk::connector;
 #[tokio::test]
 async fn list_names_each_connector_with_id_method_version_and_modes() {
     let list = connector(&["--json", "list"]).await.exits(0).document();
-    let rest =
-        list["connectors"].as_array().unwrap().iter().find(|entry| entry["id"] == "salesforce/rest").unwrap();
-    assert_eq!(rest["method"], "rest");
-    assert_eq!(rest["modes"], json!(["incremental", "full"]));
-    assert!(rest["version"].as_str().unwrap().split('.').count() == 3);
+    for (id, method) in
+        [("salesforce/auto", "auto"), ("salesforce/bulk", "bulk"), ("salesforce/rest", "rest")]
+    {
+        let known = list["connectors"].as_array().unwrap().iter().find(|entry| entry["id"] == id).unwrap();
+        assert_eq!(known["method"], method);
+        assert_eq!(known["modes"], json!(["incremental", "full"]));
+        assert!(known["version"].as_str().unwrap().split('.').count() == 3);
+    }
     let people = connector(&["list"]).await.exits(0);
     assert!(people.out.contains("salesforce/rest") && people.err.is_empty(), "{people:#?}");
 }

@@ -256,6 +256,11 @@ impl FieldKind {
                 None => text(out, raw, is_doubled),
             },
             Self::Number if is_number(raw) => out.extend_from_slice(raw),
+            Self::Time if raw.ends_with(b"Z") && !is_doubled => {
+                text(out, raw.strip_suffix(b"Z").unwrap_or(raw), false);
+                out.pop();
+                out.extend_from_slice(b"+0000\"");
+            }
             _ => text(out, raw, is_doubled),
         }
     }

@@ -158,7 +158,7 @@ impl Api {
     }
 
     async fn admitted(&self, cx: &Context, request: Request) -> Result<Response> {
-        self.quota().admit(request.operation(), cx.clock().now())?;
+        self.quota().admit(request.operation(), cx)?;
         self.send(cx, request).await
     }
 

@@ -77,6 +77,11 @@ pub(crate) fn read(
             match message {
                 Err(error) if or_rest && serves_elsewhere(&error) => {
                     tracing::info!(stream = %request.stream.spec.name, %error, "read by REST instead of a Bulk job");
+                    if let Some(job) = state.as_ref().and_then(job_of)
+                        && let Err(error) = api.delete_job(&request.cx, &job).await
+                    {
+                        tracing::info!(%error, "a Bulk job stays at the vendor");
+                    }
                     let request = request.clone().with_state(state.take());
                     let mut pages = query::read(Arc::clone(&api), request);
                     while let Some(message) = pages.next().await {
@@ -107,7 +112,8 @@ pub(crate) fn read(
 /// Whether REST may still serve what a job does not.
 fn serves_elsewhere(error: &Error) -> bool {
     match fault::then(error) {
-        Then::Elsewhere => true,
+        // What is too much for one query too, REST reads in parts.
+        Then::Elsewhere | Then::Shrink | Then::Split => true,
         // Whatever else the vendor has against this job, REST has its own word on the object.
         _ => {
             error.operation() == super::job::CREATE

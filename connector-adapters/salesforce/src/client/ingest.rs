@@ -209,11 +209,18 @@ impl Ingest {
     /// # Errors
     /// As the vendor answers.
     pub async fn abort(&self) -> Result<()> {
+        let mut first = Ok(());
         for id in &self.jobs {
-            let job = self.job(id).await?;
-            if !matches!(job.state.as_str(), "JobComplete" | "Failed" | "Aborted") {
-                self.client.api.change_ingest(&self.client.cx, id, "Aborted").await?;
-            }
+            let aborted = self.abort_one(id).await;
+            first = first.and(aborted);
+        }
+        first
+    }
+
+    async fn abort_one(&self, id: &str) -> Result<()> {
+        let job = self.job(id).await?;
+        if !matches!(job.state.as_str(), "JobComplete" | "Failed" | "Aborted") {
+            self.client.api.change_ingest(&self.client.cx, id, "Aborted").await?;
         }
         Ok(())
     }

@@ -125,7 +125,7 @@ fn an_unknown_key_is_refused_by_name_and_no_secret_is_shown() {
 fn the_schema_documents_every_field() {
     let schema = serde_json::to_value(schemars::schema_for!(SalesforceConfig)).unwrap();
     let properties = schema["properties"].as_object().unwrap();
-    assert_eq!(properties.len(), 11);
+    assert_eq!(properties.len(), 13);
     for (name, property) in properties {
         assert!(property["description"].as_str().is_some_and(|text| !text.is_empty()), "{name}");
     }

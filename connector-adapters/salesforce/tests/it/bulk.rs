@@ -1,8 +1,8 @@
 //! Reading by Bulk jobs, and by whichever way is the better one.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use connector_sdk::{Class, Message, Operation, ReadRequest, StreamState, SyncMode};
+use connector_sdk::{Class, Message, Operation, ReadRequest};
 use connector_testkit::{
     fault::Fault,
     salesforce::{Builder, Bulk, BulkEnd, FakeOrg},
@@ -313,44 +313,87 @@ fn an_org_without_the_bulk_api_is_named_or_read_by_rest() {
 }
 
 #[test]
-fn with_a_choice_many_rows_are_read_by_a_job_and_few_by_rest() {
+fn with_a_choice_many_rows_are_read_by_a_job_and_few_by_rest_and_none_twice() {
     within(async {
-        let org = start(builder().contacts(50_000)).await;
-        let cx = context();
-        let connector = connect_by("auto", &config(&org), &cx).unwrap();
-        for (stream, is_job) in [("Contact", true), ("Account", false)] {
-            for mode in [SyncMode::Incremental, SyncMode::Full] {
-                let before = made(&org);
-                let stream = discover(&*connector, &cx, stream).await.with_mode(mode);
-                let plan = connector.partitions(&cx, &stream, &StreamState::default()).await.unwrap();
-                let partition = plan.partitions.into_iter().next().unwrap();
-                let request = ReadRequest::new(cx.clone(), stream, partition).with_stream_state(plan.state);
-                let first = connector.read(request).next().await.unwrap().unwrap();
-                assert_eq!(matches!(first, Message::State(_)), is_job, "{first:?}");
-                assert_eq!(made(&org) - before, usize::from(is_job));
-            }
+        let org = start(builder().contacts(900).newest_age(MINUTE)).await;
+        let mut config = config(&org);
+        config["bulk_from"] = 800.into();
+        let mut host = Host::by("auto", &config, "Contact").await;
+        let outcome = host.run().await.clean();
+        assert_eq!((outcome.rows.len(), made(&org), left(&org)), (900, 1, 0));
+        // By pages now, over rows that the job has delivered.
+        org.advance(MINUTE);
+        let changed = org.touch("Contact", 10).unwrap().len();
+        config["bulk_from"] = 100_000.into();
+        host.restart(&config);
+        let outcome = host.run().await.clean();
+        assert_eq!((outcome.rows.len(), made(&org)), (changed, 1));
+        host.assert_holds(&org);
+        // And by a job again.
+        org.advance(MINUTE);
+        let changed = org.touch("Contact", 10).unwrap().len();
+        config["bulk_from"] = 1.into();
+        host.restart(&config);
+        let outcome = host.run().await.clean();
+        assert_eq!((outcome.rows.len(), made(&org), left(&org)), (changed, 2, 0));
+        host.assert_holds(&org);
+        let mut full = Host::by("auto", &config, "Contact").await.full();
+        full.run().await.clean();
+        full.assert_holds(&org);
+        assert_eq!((made(&org), left(&org)), (3, 0));
+    });
+}
+
+#[test]
+fn d_02_with_a_choice_a_crash_at_any_message_and_a_change_of_mind_lose_no_row() {
+    within(async {
+        let org = start(builder().contacts(900).newest_age(MINUTE)).await;
+        org.change_bulk(|bulk| bulk.page_rows = 350);
+        let mut config = config(&org);
+        config["bulk_from"] = 800.into();
+        let messages = Host::by("auto", &config, "Contact").await.run().await.clean().messages;
+        for crash in 0..messages {
+            let mut host = Host::by("auto", &config, "Contact").await;
+            assert!(host.run_until(crash).await.crashed);
+            host.restart(&config);
+            host.run().await.clean();
+            host.assert_holds(&org);
+            // The same by the other door: rows of the job come again, and none is missing.
+            let mut host = Host::by("auto", &config, "Contact").await;
+            assert!(host.run_until(crash).await.crashed);
+            host.door = "rest";
+            host.restart(&config);
+            host.run().await.clean();
+            assert_eq!(host.latest().len(), 900);
         }
     });
 }
 
 #[test]
-fn with_a_choice_records_have_the_same_fields_whichever_way_they_come() {
+fn when_the_days_jobs_are_used_up_none_is_tried_where_there_is_a_choice() {
     within(async {
-        let org = start(builder().contacts(40)).await;
-        let config = config(&org);
-        let mut rest = Host::by("auto", &config, "Contact").await.full();
-        rest.run().await.clean();
-        assert_eq!(made(&org), 0);
-        let mut job = Host::by("auto", &config, "Contact").await.full();
-        assert!(by_job(&mut job).await.is_empty());
-        assert_eq!(made(&org), 1);
-        let fields = |host: &Host| {
-            host.bronze
-                .iter()
-                .flat_map(|row| row.record.as_object().unwrap().keys().cloned())
-                .collect::<BTreeSet<_>>()
-        };
-        assert_eq!(fields(&rest), fields(&job));
+        let org = start(builder().contacts(300)).await;
+        org.set_bulk_quota(0, 10);
+        let mut config = config(&org);
+        config["bulk_from"] = 1.into();
+        let mut host = Host::by("auto", &config, "Contact").await;
+        host.run().await.clean();
+        host.assert_holds(&org);
+        assert!(!org.requests().iter().any(|request| request.path.ends_with("/jobs/query")));
+    });
+}
+
+#[test]
+fn a_job_that_failed_and_a_query_that_takes_too_long_are_read_in_parts_by_rest() {
+    within(async {
+        let org = start(builder().contacts(900)).await;
+        org.fail_bulk_jobs(None);
+        org.refuse_queries_above(Some((400, "QUERY_TIMEOUT")));
+        let mut config = config(&org);
+        config["bulk_from"] = 1.into();
+        let mut host = Host::by("auto", &config, "Contact").await;
+        host.run().await.clean();
+        host.assert_holds(&org);
     });
 }
 

@@ -5,6 +5,7 @@
 mod acting;
 mod bulk;
 mod collecting;
+mod complaints;
 mod conformance;
 mod crashing;
 mod deletions;

@@ -20,7 +20,8 @@ fn refused(org: &FakeOrg) -> usize {
 }
 
 #[test]
-fn airbyte_17503_a_query_that_takes_too_long_is_asked_for_in_parts_and_is_no_success_with_fewer_rows() {
+fn complaint_1_airbyte_17503_a_query_that_takes_too_long_is_asked_for_in_parts_and_is_no_success_with_fewer_rows()
+ {
     within(async {
         for code in TOO_MUCH {
             let org = start(FakeOrg::builder().contacts(1_500).deleted_contacts(20)).await;
@@ -40,7 +41,7 @@ fn airbyte_17503_a_query_that_takes_too_long_is_asked_for_in_parts_and_is_no_suc
 }
 
 #[test]
-fn airbyte_17503_below_a_second_and_below_a_page_it_is_an_error_that_says_what_to_do() {
+fn complaint_1_airbyte_17503_below_a_second_and_below_a_page_it_is_an_error_that_says_what_to_do() {
     within(async {
         let org = start(FakeOrg::builder().contacts(300)).await;
         for full in [false, true] {

@@ -62,6 +62,18 @@ fn an_empty_cell_is_null_with_quotes_and_without() {
 }
 
 #[test]
+fn a_time_is_written_as_rest_writes_it_where_that_is_asked_for() {
+    let mut columns = (*columns()).clone();
+    columns.fields[5].1 = FieldKind::Time;
+    let rows = format!("{HEADER}1,,,,,2024-01-01T00:00:00.250Z\n2,,,,,odd\n");
+    let mut rows = Rows::open(Bytes::from(rows), Delimiter::Comma, &Arc::new(columns)).unwrap();
+    let batch = rows.batch(9).unwrap().unwrap();
+    assert_eq!(batch.get(0).unwrap().cursor, Some(&br#""2024-01-01T00:00:00.250+0000""#[..]));
+    assert_eq!(batch.get(0).unwrap().source_timestamp, Some(1_704_067_200_250));
+    assert_eq!(batch.get(1).unwrap().cursor, Some(&br#""odd""#[..]));
+}
+
+#[test]
 fn a_row_of_the_recycle_bin_is_a_delete() {
     let batch = open(&format!("{HEADER}\"003A\",,,,true,\n")).unwrap().batch(1).unwrap().unwrap();
     assert_eq!(batch.get(0).unwrap().operation, Operation::Delete);

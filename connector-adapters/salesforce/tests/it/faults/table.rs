@@ -1,6 +1,7 @@
-//! Every kind of trouble at every place where a request is sent.
+//! Every kind of trouble at every place where a request is sent to read by pages and by jobs.
 //!
-//! One scenario sends all requests that the adapter knows, in one order. A kind strikes at one of them, once or for
+//! One scenario sends these requests in one order. Writes, chunks of wide objects and the log of deletions have tests of
+//! their own. A kind strikes at one of them, once or for
 //! good. Then the scenario recovers, or fails with the class that the catalogue promises, never with the secret in the
 //! error, never for ever; and when the trouble is gone, the same connector ends with every row once.
 
