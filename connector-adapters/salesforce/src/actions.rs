@@ -11,6 +11,7 @@ use connector_sdk::{
     Class, Context, Error, Result,
     contract::{ActionOutcome, ActionRequest, ActionSpec, ActionStatus},
 };
+use futures_util::TryStreamExt;
 use schemars::{JsonSchema, schema_for};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -24,6 +25,9 @@ use crate::{
     client::{Client, Params, Written},
     fault,
 };
+
+/// Rows that the action `query` answers at most: they are held and handed on as one document.
+const MOST_ROWS: usize = 10_000;
 
 /// What is offered.
 pub(crate) fn specs() -> Vec<ActionSpec> {
@@ -55,7 +59,17 @@ pub(crate) async fn act(api: &Arc<Api>, cx: &Context, request: ActionRequest) ->
     match name.as_str() {
         "query" => {
             let Query { soql, params } = read(input)?;
-            let rows = client.query_with(&soql, &Params::from_json(&params)?).await?;
+            let soql = Params::from_json(&params)?.bind(&soql)?;
+            let mut found = client.rows(&soql);
+            let mut rows = Vec::new();
+            while let Some(row) = found.try_next().await? {
+                if rows.len() == MOST_ROWS {
+                    let message =
+                        format!("the query has more than {MOST_ROWS} rows: add a LIMIT, or read the stream");
+                    return Err(Error::config("query", message));
+                }
+                rows.push(row);
+            }
             done(&Rows { total: rows.len(), records: rows })
         }
         "create" => {

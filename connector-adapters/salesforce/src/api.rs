@@ -5,6 +5,7 @@ mod writes;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use connector_sdk::{
@@ -34,6 +35,9 @@ const HEADER_ALLOWANCE: usize = 1_024;
 const LONGEST_URL: usize = LONGEST_REQUEST - HEADER_ALLOWANCE;
 /// A user has ten cursors, and one more drops the oldest (help article 000004410). Two are left to others.
 const OPEN_CURSORS: usize = 8;
+/// The vendor gives a query two minutes (`QUERY_TIMEOUT`), and a file of rows takes its time on the way: who hangs up
+/// before does not learn that it was too much.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(140);
 
 /// What a version has, as far as it is used.
 #[derive(Debug, Deserialize)]
@@ -179,7 +183,7 @@ impl Api {
 
     fn first_page(&self, soql: &str, all: bool, page_size: u32) -> Request {
         let path = format!("{}/{}", self.settings.api_version.path(), if all { "queryAll" } else { "query" });
-        page_request(path, page_size).query("q", soql)
+        page_request(path, page_size).query("q", soql).answer_within(PATIENCE)
     }
 
     fn length(&self, request: &Request) -> Result<usize> {

@@ -347,9 +347,11 @@ fn typed<T: DeserializeOwned>(rows: Vec<Value>) -> Result<Vec<T>> {
             Error::new(
                 Class::Schema,
                 "query",
-                format!("row {index} does not fit the type asked for: {error}"),
+                // The reason quotes the value: who wants it takes the source.
+                format!("row {index} does not fit the type asked for"),
             )
             .with_delivery(Delivery::Answered)
+            .with_source(error)
         })
     };
     rows.into_iter().enumerate().map(read).collect()

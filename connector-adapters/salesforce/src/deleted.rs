@@ -154,7 +154,11 @@ pub(crate) fn read(api: Arc<Api>, request: ReadRequest) -> BoxStream<'static, Re
         let mut reader = Reader::open(&api, &request)?;
         let mut step = Duration::MAX;
         while reader.at < reader.range.to {
-            let to = (reader.at + step).min(reader.range.to);
+            let mut to = (reader.at + step).min(reader.range.to);
+            // What is left over would be too short to be asked for.
+            if reader.range.to.saturating_since(to) <= SHORTEST {
+                to = reader.range.to;
+            }
             let log = match reader.ask(reader.at, to).await? {
                 Asked::Log(log) => log,
                 Asked::TooMany if half(reader.at, to) >= SHORTEST => {
@@ -264,6 +268,8 @@ impl Reader {
         let Some(earliest) = time(newest.earliest_date_available.as_deref()) else { return Err(refused) };
         let earliest = earliest.max(from).min(to - SHORTEST);
         self.state.unknown = Some(Unknown { from: from.max(self.range.covered), to: earliest });
+        // Parts of the rest are asked for from here on.
+        self.at = earliest;
         match self.log(earliest, to).await {
             Err(error) if fault::has_code(&error, "INVALID_REPLICATION_DATE") => {
                 self.state.unknown = Some(Unknown { from: from.max(self.range.covered), to: to - SHORTEST });

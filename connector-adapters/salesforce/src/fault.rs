@@ -225,6 +225,13 @@ pub(crate) fn signing_in(error: Error) -> Error {
     advised.with_source(error)
 }
 
+/// What was there before is not there any more: to be handled as if the vendor had said so.
+pub(crate) fn gone(operation: &'static str, message: &'static str) -> Error {
+    let error = Error::permanent(operation, message).with_delivery(Delivery::Answered);
+    let said = Said { code: "NOT_FOUND".to_owned(), message: String::new(), ..Said::default() };
+    refused(error, &said, Then::Fail)
+}
+
 /// An error of a Bulk job that has ended otherwise than with results.
 pub(crate) fn elsewhere(operation: &'static str, advice: &'static str, said: Option<&str>) -> Error {
     let error = Error::permanent(operation, advice).with_delivery(Delivery::Answered);
@@ -232,9 +239,18 @@ pub(crate) fn elsewhere(operation: &'static str, advice: &'static str, said: Opt
     refused(error, &said, Then::Elsewhere)
 }
 
+/// Codes whose message quotes a value of the record: the code and the fields say enough.
+const QUOTES_VALUES: [&str; 5] = [
+    "DUPLICATE_VALUE",
+    "INVALID_EMAIL_ADDRESS",
+    "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+    "JSON_PARSER_ERROR",
+    "STRING_TOO_LONG",
+];
+
 fn refused(error: Error, said: &Said, then: Then) -> Error {
     let error = match said.line() {
-        line if line.is_empty() => error,
+        line if line.is_empty() || QUOTES_VALUES.contains(&said.code.as_str()) => error,
         line => error.with_context("vendor_says", line),
     };
     let error = match said.names() {

@@ -22,6 +22,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     api::Api,
+    bulk::has_dots,
     selection::{Selection, field},
 };
 
@@ -250,7 +251,10 @@ impl Pages {
 
 /// A path of the same origin, which resolves nowhere else.
 pub(crate) fn is_path(next: &str) -> bool {
-    next.starts_with("/services/data/") && !next.contains(['\\', '#']) && !next.chars().any(char::is_control)
+    next.starts_with("/services/data/")
+        && !has_dots(next)
+        && !next.contains(['\\', '#'])
+        && !next.chars().any(char::is_control)
 }
 
 /// Asks for a page and splits it. One that ends in the middle, or is no JSON, is asked for again (rule D-12).
@@ -292,6 +296,8 @@ mod tests {
             "/services/data/\\evil",
             "/services/data/\r\nx",
             "/services/data/#x",
+            "/services/data/../oauth2/revoke",
+            "/services/data/%2E%2e/oauth2/revoke",
         ] {
             assert!(!is_path(bad), "{bad}");
         }

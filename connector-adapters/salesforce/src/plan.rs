@@ -106,7 +106,8 @@ impl Windows {
                 low: *low,
                 high: *high,
                 remember_from: self.remember_from,
-                settled_before: self.planned_at,
+                // What may still become visible with an earlier time has no place to resume from.
+                settled_before: self.closes.min(self.planned_at),
                 by_job: self.by_job,
             }),
             _ => None,

@@ -140,7 +140,9 @@ impl Reader {
         let selection = Selection::of(settings, &request.stream)?;
         let wish = u32::try_from(request.batch_records).unwrap_or(u32::MAX).clamp(200, settings.page_size);
         let source = Source::new(api, &request.cx, &selection, wish);
-        let walk = walk(&selection, request)?;
+        let mut walk = walk(&selection, request)?;
+        // Rows that come by pages are newer than what a job found before: nobody may go on with that after them.
+        walk.set_job(None);
         let rows = Rows::put(&selection, &source, &walk)?;
         Ok(Self { selection, source, walk, rows, restarts: 0, estimated: false })
     }

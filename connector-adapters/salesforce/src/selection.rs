@@ -6,7 +6,7 @@ use connector_sdk::{Error, Result, StreamSelection, StreamSpec, Timestamp, recor
 
 use crate::{
     bulk::Columns,
-    config::Settings,
+    config::{ApiVersion, Settings},
     describe::{Described, EVERY_CHANGE, FieldKind, IS_DELETED},
     door::Door,
     soql::{Condition, Query},
@@ -145,7 +145,7 @@ impl Selection {
     }
 
     /// What to find in the columns of a CSV.
-    pub(crate) fn columns(&self) -> Columns {
+    pub(crate) fn columns(&self, version: &ApiVersion) -> Columns {
         let with_kind = |name: &String| {
             let kind = match self.spec.kind(name) {
                 FieldKind::Time if !self.is_as_rest => FieldKind::Text,
@@ -159,6 +159,7 @@ impl Selection {
             key: self.spec.primary_key.first().cloned(),
             cursor: self.spec.cursor_field.clone(),
             deleted: self.all.then_some(IS_DELETED),
+            path: self.is_as_rest.then(|| format!("{}/sobjects/{}/", version.path(), self.object())),
         }
     }
 

@@ -63,10 +63,11 @@ where
         stack::passes(stack::ATTEMPT);
         let since = call.now();
         call.attempting(since);
+        let limit = self.limit.max(call.request().patience());
         AttemptFuture {
             since,
-            timer: Timer::new(since.saturating_add(self.limit)),
-            limit: self.limit,
+            timer: Timer::new(since.saturating_add(limit)),
+            limit,
             inner: self.inner.call(call.clone()),
             call,
         }

@@ -1,6 +1,6 @@
 //! A request as a connector states it: what is asked for, and whether it may be asked twice.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use bytes::Bytes;
@@ -106,6 +106,7 @@ pub struct Request {
     idempotent: bool,
     keyed: bool,
     redirect_headers: Vec<HeaderName>,
+    answer_within: Duration,
     defect: Option<String>,
 }
 
@@ -123,6 +124,7 @@ impl Request {
             idempotent: true,
             keyed: false,
             redirect_headers: Vec::new(),
+            answer_within: Duration::ZERO,
             defect: None,
         };
         request = request.method(method);
@@ -195,6 +197,19 @@ impl Request {
             self.query.push_str(end);
         }
         self
+    }
+
+    /// Lets an attempt wait this long for the answer to begin, where that is longer than the connection's setting: a
+    /// query that the vendor gives two minutes. The deadline of the operation bounds it all the same.
+    pub fn answer_within(mut self, limit: Duration) -> Self {
+        self.answer_within = limit;
+        self
+    }
+
+    /// How long an attempt waits at least for the answer to begin.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.answer_within
     }
 
     /// Repeating it does no harm, though its method does not say so: a POST that only reads.

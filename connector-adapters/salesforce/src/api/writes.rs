@@ -10,7 +10,7 @@ use connector_sdk::{
 use serde_json::Value;
 use url::form_urlencoded::byte_serialize;
 
-use super::Api;
+use super::{Api, PATIENCE};
 
 const JSON: &str = "application/json; charset=UTF-8";
 
@@ -144,7 +144,7 @@ impl Api {
     /// `PUT …/batches`: the data of a job.
     pub(crate) async fn upload_ingest(&self, cx: &Context, id: &str, csv: Vec<u8>) -> Result<Response> {
         let request = self.request("ingest", Method::PUT, &["jobs", "ingest", id, "batches"]);
-        self.ask(cx, request.body("text/csv", csv)).await
+        self.ask(cx, request.body("text/csv", csv).answer_within(PATIENCE)).await
     }
 
     /// `PATCH /jobs/ingest/{id}`: closes or stops a job.

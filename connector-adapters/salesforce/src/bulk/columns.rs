@@ -3,7 +3,7 @@
 //! Empty is null, because the vendor writes both alike. Numbers keep their digits; a value that is not of its field's
 //! type stays text, as it came (the values of custom fields do not always match the description).
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use connector_sdk::{
@@ -28,10 +28,11 @@ pub(crate) struct Columns {
     pub(crate) cursor: Option<String>,
     /// The field that says a row is deleted, where that is asked for.
     pub(crate) deleted: Option<&'static str>,
+    /// Where a record is to look as by REST: the path of its object, `/services/data/v66.0/sobjects/Contact/`.
+    pub(crate) path: Option<String>,
 }
 
-/// The rows of one document, batch by batch.
-#[derive(Debug)]
+/// The rows of one document, batch by batch. Debug shows none: they are personal data.
 pub(crate) struct Rows {
     columns: Arc<Columns>,
     document: Bytes,
@@ -43,10 +44,20 @@ pub(crate) struct Rows {
     largest: usize,
 }
 
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows")
+            .field("stream", &self.columns.stream)
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the first row says.
 #[derive(Debug, Default)]
 struct Header {
-    columns: Vec<Column>,
+    /// None: it was not asked for.
+    columns: Vec<Option<Column>>,
     key: Option<usize>,
     cursor: Option<usize>,
     deleted: Option<usize>,
@@ -136,8 +147,13 @@ impl Rows {
         batch.write(|out| {
             let (mut key, mut cursor, mut is_deleted) = (None, None, false);
             self.cells(|header, index, cell| {
-                let Some(column) = header.columns.get(index) else { return };
-                out.extend_from_slice(&column.name);
+                let Some(Some(column)) = header.columns.get(index) else { return };
+                if let Some(path) = columns.path.as_deref().filter(|_| index == 0 && header.key == Some(0)) {
+                    attributes(out, columns.stream.as_str(), path, cell.raw);
+                    column.write_after(out);
+                } else {
+                    out.extend_from_slice(&column.name);
+                }
                 let start = out.len();
                 column.kind.write(out, cell.raw, cell.is_doubled);
                 if Some(index) == header.key && !cell.raw.is_empty() {
@@ -203,18 +219,18 @@ impl Rows {
             return Err(lacks(name));
         }
         let key = known.key.as_deref().map(|key| find(key).ok_or_else(|| lacks(key))).transpose()?;
-        let columns = names.iter().enumerate().map(|(index, name)| {
-            let field = known.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+        let mut is_first = true;
+        let columns = names.iter().map(|name| {
+            let (name, kind) = known.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name))?;
             // As described, not as the header spells it: records of all doors name their fields alike.
-            let (name, kind) =
-                field.map_or((name.as_str(), FieldKind::Text), |(name, kind)| (name.as_str(), *kind));
-            let mut quoted = vec![if index == 0 { b'{' } else { b',' }];
+            let mut quoted = vec![if std::mem::take(&mut is_first) { b'{' } else { b',' }];
             FieldKind::Text.write(&mut quoted, name.as_bytes(), false);
             quoted.push(b':');
-            Column { name: quoted, kind }
+            Some(Column { name: quoted, kind: *kind })
         });
+        let columns = columns.collect();
         Ok(Header {
-            columns: columns.collect(),
+            columns,
             key,
             cursor: known.cursor.as_deref().and_then(find),
             deleted: known.deleted.and_then(find),
@@ -239,6 +255,25 @@ fn wrong(columns: &Columns, class: Class, message: &str, at: usize) -> Error {
         .with_delivery(Delivery::Answered)
         .with_context("stream", &columns.stream)
         .with_context("byte", at)
+}
+
+impl Column {
+    /// Writes the name of a first column that is not the first of the record.
+    fn write_after(&self, out: &mut Vec<u8>) {
+        out.push(b',');
+        out.extend_from_slice(self.name.get(1..).unwrap_or_default());
+    }
+}
+
+/// What REST writes before the fields of a record.
+fn attributes(out: &mut Vec<u8>, object: &str, path: &str, id: &[u8]) {
+    out.extend_from_slice(b"{\"attributes\":{\"type\":");
+    text(out, object.as_bytes(), false);
+    out.extend_from_slice(b",\"url\":");
+    text(out, path.as_bytes(), false);
+    out.pop();
+    out.extend(id.iter().filter(|byte| byte.is_ascii_alphanumeric()));
+    out.extend_from_slice(b"\"}");
 }
 
 impl FieldKind {

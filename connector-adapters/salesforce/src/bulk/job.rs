@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::csv::Delimiter;
 use crate::{
-    api::{Api, decode},
+    api::{Api, PATIENCE, decode},
     config::ApiVersion,
     fault,
 };
@@ -28,8 +28,19 @@ pub(crate) const CREATE: &str = "create job";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct JobId {
+    #[serde(deserialize_with = "id")]
     pub(crate) id: String,
     pub(crate) version: ApiVersion,
+}
+
+/// An id becomes part of a path.
+fn id<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    if is_id(&id) { Ok(id) } else { Err(serde::de::Error::custom("this is no id of a job")) }
+}
+
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 impl JobId {
@@ -96,7 +107,7 @@ impl Api {
         let path = format!("{}/jobs/query", version.path());
         let request = self.json(Method::POST, CREATE, path, &job)?.idempotent();
         let job: Job = decode(&self.admitted(cx, request).await?, CREATE)?;
-        if job.id.is_empty() || !job.id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !is_id(&job.id) {
             return Err(Error::new(Class::Schema, CREATE, "the answer has no id of a job")
                 .with_delivery(Delivery::Answered));
         }
@@ -114,7 +125,7 @@ impl Api {
 
     /// Deletes a job with its results; one that still runs is stopped first. That it is gone already is fine.
     pub(crate) async fn delete_job(&self, cx: &Context, id: &JobId) -> Result<()> {
-        if !self.jobs_gone().insert(&id.id) {
+        if self.jobs_gone().contains(&id.id) {
             return Ok(());
         }
         let deleted = match self.delete_ended(cx, id).await {
@@ -129,12 +140,11 @@ impl Api {
             deleted => deleted,
         };
         match deleted {
-            Err(error) if is_gone(&error) => Ok(()),
-            Err(error) => {
-                self.jobs_gone().remove(&id.id);
-                Err(error)
+            Err(error) if !is_gone(&error) => Err(error),
+            _ => {
+                self.jobs_gone().insert(&id.id);
+                Ok(())
             }
-            Ok(()) => Ok(()),
         }
     }
 
@@ -145,7 +155,8 @@ impl Api {
 
     /// One page of results, or a list of pages.
     pub(crate) async fn results(&self, cx: &Context, path: &str, most: Option<u64>) -> Result<Response> {
-        let mut request = Request::get(RESULTS, path.to_owned()).header("Accept", "text/csv");
+        let mut request =
+            Request::get(RESULTS, path.to_owned()).header("Accept", "text/csv").answer_within(PATIENCE);
         if let Some(most) = most {
             request = request.query("maxRecords", &most.to_string());
         }
@@ -182,17 +193,16 @@ pub(crate) struct JobsGone(Mutex<HashSet<String>>);
 impl JobsGone {
     const MOST: usize = 10_000;
 
-    /// Whether it was not known.
-    fn insert(&self, id: &str) -> bool {
+    fn contains(&self, id: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
+    fn insert(&self, id: &str) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= Self::MOST {
             known.clear();
         }
-        known.insert(id.to_owned())
-    }
-
-    fn remove(&self, id: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        known.insert(id.to_owned());
     }
 }
 

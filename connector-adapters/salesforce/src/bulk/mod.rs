@@ -10,3 +10,4 @@ mod read;
 pub(crate) use columns::Columns;
 pub(crate) use job::{JobsGone, RESULTS};
 pub(crate) use read::{JobState, job_of, read};
+pub(crate) use results::has_dots;

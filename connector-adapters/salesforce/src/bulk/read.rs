@@ -16,12 +16,13 @@ use connector_sdk::{
 };
 use futures_util::{StreamExt, stream::BoxStream};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     columns::{Columns, Rows},
     csv::Delimiter,
-    job::{Job, JobId, Stage},
-    results::{PageAt, ResultPage, Results},
+    job::{Job, JobId, RESULTS, Stage},
+    results::{self, PageAt, ResultPage, Results},
 };
 use crate::{
     api::Api,
@@ -44,6 +45,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 #[serde(deny_unknown_fields)]
 pub(crate) struct JobState {
     pub(crate) job: JobId,
+    /// What it was asked for, as a hash: the results of another query are no use.
+    #[serde(default)]
+    query: u64,
     /// The page that is being read; none: the first.
     #[serde(default)]
     at: Option<PageAt>,
@@ -126,6 +130,9 @@ fn serves_elsewhere(error: &Error) -> bool {
 fn jobs(api: Arc<Api>, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
     let messages = async_stream::try_stream! {
         let mut reader = Reader::open(&api, &request)?;
+        if !reader.is_of_this_query()? {
+            reader.restart("was made for another choice of fields or rows").await?;
+        }
         loop {
             if reader.walk.job().is_none() {
                 reader.make().await?;
@@ -152,29 +159,29 @@ fn jobs(api: Arc<Api>, request: ReadRequest) -> BoxStream<'static, Result<Messag
             let left = promised.map(|promised| promised.saturating_sub(reader.received()));
             yield Message::Estimate(Estimate { records: left, bytes: None });
             let mut results = reader.results(&job)?;
-            let mut is_lost = false;
-            loop {
-                let mut page = match reader.page(&mut results).await {
-                    Ok(Some(page)) => page,
-                    Ok(None) => break,
-                    Err(error) if fault::has_code(&error, "NOT_FOUND") => {
-                        is_lost = true;
-                        break;
+            let mut page = None;
+            let lost = loop {
+                match reader.next(&mut page, &mut results, request.batch_records).await {
+                    Ok(Some(batch)) => {
+                        // On their way while this one is consumed.
+                        results.advance().await;
+                        let records = batch.len() as u64;
+                        if records > 0 {
+                            yield Message::Batch(batch);
+                        }
+                        yield Message::State(reader.walk.last_known()?.covering(records));
+                    }
+                    Ok(None) => break None,
+                    Err(error) if fault::has_code(&error, "NOT_FOUND") => break Some("is gone"),
+                    Err(error) if results::is_too_large(&error) && reader.chooses_pages_now() => {
+                        tracing::info!(%error, "pages of a size of our choice are asked for");
+                        break Some("has pages that are too large");
                     }
                     Err(error) => Err(error)?,
-                };
-                while let Some(batch) = reader.batch(&mut page, &mut results, request.batch_records).await? {
-                    // On their way while this one is consumed.
-                    results.advance().await;
-                    let records = batch.len() as u64;
-                    if records > 0 {
-                        yield Message::Batch(batch);
-                    }
-                    yield Message::State(reader.walk.last_known()?.covering(records));
                 }
-            }
-            if is_lost {
-                reader.restart("is gone").await?;
+            };
+            if let Some(why) = lost {
+                reader.restart(why).await?;
             } else if promised.is_some_and(|promised| promised != reader.received()) {
                 reader.restart("held another number of rows than it said").await?;
             } else {
@@ -202,6 +209,8 @@ struct Reader {
     delimiter: Delimiter,
     walk: Walk,
     restarts: u32,
+    /// Whether pages are asked for one after the other, in a size of our choice.
+    chooses_pages: bool,
 }
 
 /// A page that is being read.
@@ -222,11 +231,12 @@ impl Reader {
         Ok(Self {
             api: Arc::clone(api),
             cx: request.cx.clone(),
-            columns: Arc::new(selection.columns()),
+            columns: Arc::new(selection.columns(&api.settings().api_version)),
             selection,
             delimiter: Delimiter::default(),
             walk,
             restarts: 0,
+            chooses_pages: false,
         })
     }
 
@@ -236,7 +246,7 @@ impl Reader {
         let job = self.api.create_job(&self.cx, &soql, self.selection.all).await;
         let job = job.map_err(|error| error.with_context("object", self.selection.object()))?;
         tracing::info!(object = self.selection.object(), job = job.id, "a Bulk job was made");
-        self.walk.set_job(Some(JobState { job, at: None, row: 0, rows: 0 }));
+        self.walk.set_job(Some(JobState { job, query: self.query()?, at: None, row: 0, rows: 0 }));
         Ok(())
     }
 
@@ -246,6 +256,17 @@ impl Reader {
             Walk::Keyset(_) | Walk::Pass => self.selection.bounded(self.selection.select()?)?,
         };
         Ok(self.walk.rest(query)?.to_string())
+    }
+
+    /// The query and how it is put, as a hash that stays the same from version to version.
+    fn query(&self) -> Result<u64> {
+        Ok(xxh3_64(format!("{} {}", self.selection.all, self.soql()?).as_bytes()))
+    }
+
+    /// Whether the job that the state speaks of was made for what is wanted now.
+    fn is_of_this_query(&self) -> Result<bool> {
+        let wanted = self.query()?;
+        Ok(self.walk.job().is_none_or(|job| job.query == wanted))
     }
 
     fn job(&self) -> Result<&JobState> {
@@ -339,7 +360,32 @@ impl Reader {
     fn results(&mut self, job: &Job) -> Result<Results> {
         self.delimiter = job.column_delimiter;
         let state = self.job()?;
-        Ok(Results::from(&self.api, &self.cx, &state.job, state.at.clone()))
+        let at = state.at.clone().or_else(|| self.chooses_pages.then(PageAt::first_located));
+        Ok(Results::from(&self.api, &self.cx, &state.job, at))
+    }
+
+    /// The next rows, of this page or the one after it; none at the end of the last one.
+    async fn next(
+        &mut self,
+        page: &mut Option<Open>,
+        results: &mut Results,
+        records: usize,
+    ) -> Result<Option<Batch>> {
+        loop {
+            if page.is_none() {
+                *page = self.page(results).await?;
+            }
+            let Some(open) = page.as_mut() else { return Ok(None) };
+            match self.batch(open, results, records.max(1)).await? {
+                Some(batch) => return Ok(Some(batch)),
+                None => *page = None,
+            }
+        }
+    }
+
+    /// From now on the size of pages is our choice. Whether it was the vendor's before.
+    fn chooses_pages_now(&mut self) -> bool {
+        !std::mem::replace(&mut self.chooses_pages, true)
     }
 
     /// The next page, with the rows passed over that were taken before.
@@ -364,6 +410,14 @@ impl Reader {
             } else {
                 Rows::open(page.document.clone(), self.delimiter, &self.columns)
                     .and_then(|mut rows| rows.skip(taken).map(|()| rows))
+                    .and_then(|rows| {
+                        let is_short = rows.taken() < taken;
+                        if is_short {
+                            Err(fault::gone(RESULTS, "a page of results is shorter than it was"))
+                        } else {
+                            Ok(rows)
+                        }
+                    })
             };
             match opened {
                 Ok(rows) => return Ok(Open { page, rows, attempts }),
@@ -456,7 +510,12 @@ mod tests {
         .unwrap();
         assert_eq!(serde_json::from_str::<JobState>(&serde_json::to_string(&state).unwrap()).unwrap(), state);
         assert_eq!(state.job.path(), "/services/data/v66.0/jobs/query/750x");
-        let bad = r#"{"job":{"id":"750x","version":"../../x"}}"#;
-        assert!(serde_json::from_str::<JobState>(bad).is_err());
+        for bad in [
+            r#"{"job":{"id":"750x","version":"../../x"}}"#,
+            r#"{"job":{"id":"../../x","version":"v66.0"}}"#,
+            r#"{"job":{"id":"","version":"v66.0"}}"#,
+        ] {
+            assert!(serde_json::from_str::<JobState>(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -38,8 +38,16 @@ const NO_LOCATOR: &str = "null";
 pub(crate) enum PageAt {
     /// So many pages after the first of the list that stands at this address; none: the job's first list.
     Listed { list: Option<String>, page: usize },
-    /// The one with this locator; none: the first.
-    Located { locator: Option<String> },
+    /// The one with this locator (none: the first) when so many rows are asked for: with another number it is another
+    /// page.
+    Located { locator: Option<String>, most: u64 },
+}
+
+impl PageAt {
+    /// The first page in a size of our choice.
+    pub(crate) fn first_located() -> Self {
+        Self::Located { locator: None, most: FIRST_ROWS }
+    }
 }
 
 /// A page as it came.
@@ -88,9 +96,13 @@ struct Ahead {
 impl Results {
     /// The pages from this one on; none: from the first. Nothing is asked for yet.
     pub(crate) fn from(api: &Arc<Api>, cx: &Context, job: &JobId, at: Option<PageAt>) -> Self {
+        let most = match &at {
+            Some(PageAt::Located { most, .. }) => *most,
+            _ => FIRST_ROWS,
+        };
         let next = match at {
             Some(PageAt::Listed { list, page }) => Next::List { address: list, skip: page },
-            Some(PageAt::Located { locator }) => Next::Locator(locator),
+            Some(PageAt::Located { locator, .. }) => Next::Locator(locator),
             None if job.version.number() >= LISTS_PAGES => Next::List { address: None, skip: 0 },
             None => Next::Locator(None),
         };
@@ -101,7 +113,7 @@ impl Results {
             ahead: VecDeque::new(),
             met: HashSet::new(),
             largest: 0,
-            most: FIRST_ROWS,
+            most,
         }
     }
 
@@ -134,7 +146,6 @@ impl Results {
     // Of `&mut self`, though it changes nothing: what is on its way can be sent to another thread, not shared with one.
     pub(crate) async fn again(&mut self, at: &PageAt) -> Result<ResultPage> {
         let mut other = Self::from(&self.fetch.api, &self.fetch.cx, &self.fetch.job, Some(at.clone()));
-        other.most = self.most;
         other.largest = BYTES_AT_ONCE;
         other.next().await?.ok_or_else(|| wrong("a page that was there before is not there any more"))
     }
@@ -245,7 +256,7 @@ impl Results {
             Some(next) => Next::Locator(Some(next.to_owned())),
             None => Next::End,
         };
-        let page = page(PageAt::Located { locator }, &response)?;
+        let page = page(PageAt::Located { locator, most: self.most }, &response)?;
         let bytes = page.document.len() as u64;
         if let Some(rows) = page.promised.filter(|rows| *rows > 0 && bytes > 0) {
             self.most = (rows.saturating_mul(PAGE_BYTES) / bytes).clamp(*ROWS.start(), *ROWS.end());
@@ -270,6 +281,12 @@ impl Fetch {
     fn page(self, address: String) -> BoxFuture<'static, Result<Response>> {
         async move { self.api.results(&self.cx, &address, None).await }.boxed()
     }
+}
+
+/// Whether a path leads upwards, however it is written.
+pub(crate) fn has_dots(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    path.contains("..") || path.contains("%2e")
 }
 
 fn page(at: PageAt, response: &Response) -> Result<ResultPage> {
@@ -298,7 +315,7 @@ fn utf8(response: &Response) -> Result<Bytes> {
 }
 
 /// Whether a body was refused for its size, as [`connector_sdk::http`] says it.
-fn is_too_large(error: &Error) -> bool {
+pub(crate) fn is_too_large(error: &Error) -> bool {
     error.context().any(|(name, _)| name == "max_body" || name == "max_decompressed_body")
 }
 

@@ -1,7 +1,7 @@
 //! Several requests in one call, each able to use what those before it answered
 //! (REST guide, resources_composite_composite).
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use connector_sdk::{Class, Delivery, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ const MOST: usize = 25;
 ///     .create("contact", "Contact", json!({ "LastName": "Doe", "AccountId": "@{account.id}" }));
 /// assert_eq!(parts.len(), 2);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use]
 pub struct Composite {
     all_or_none: bool,
@@ -32,7 +32,7 @@ pub struct Composite {
     wrong: Option<Error>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Part {
     reference: String,
     method: &'static str,
@@ -56,6 +56,16 @@ struct Answer {
     reference_id: String,
 }
 
+/// Bodies are personal data: their number is enough.
+impl fmt::Debug for Composite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Composite")
+            .field("all_or_none", &self.all_or_none)
+            .field("parts", &self.parts.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Composite {
     /// One that fails takes all back.
     pub fn all_or_none() -> Self {
@@ -74,7 +84,13 @@ impl Composite {
 
     /// Changes a record; the id may be a reference.
     pub fn update(self, reference: &str, object: &str, id: &str, fields: impl Serialize) -> Self {
-        self.writes(reference, "PATCH", &["sobjects", object, id], &[object], fields)
+        self.refusing(reference, id_or_reference(id)).writes(
+            reference,
+            "PATCH",
+            &["sobjects", object, id],
+            &[object],
+            fields,
+        )
     }
 
     /// Changes or adds a record by an external id.
@@ -87,13 +103,27 @@ impl Composite {
         fields: impl Serialize,
     ) -> Self {
         let segments = ["sobjects", object, external_field, value];
-        self.writes(reference, "PATCH", &segments, &[object, external_field], fields)
+        let checked = match value {
+            "" | "." | ".." => Err(Error::config("composite", "an external id is empty, or dots alone")),
+            // A value from outside must not become a reference.
+            value if value.starts_with("@{") => {
+                Err(Error::config("composite", "an external id begins like a reference"))
+            }
+            _ => Ok(()),
+        };
+        self.refusing(reference, checked).writes(
+            reference,
+            "PATCH",
+            &segments,
+            &[object, external_field],
+            fields,
+        )
     }
 
     /// Deletes a record; the id may be a reference.
     pub fn delete(self, reference: &str, object: &str, id: &str) -> Self {
         let path = path(&["sobjects", object, id]);
-        self.part(reference, "DELETE", path, &[object], Ok(None))
+        self.refusing(reference, id_or_reference(id)).part(reference, "DELETE", path, &[object], Ok(None))
     }
 
     /// Asks a query; its answer has `records`.
@@ -113,6 +143,14 @@ impl Composite {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
+    }
+
+    /// Remembers what is wrong with a part, if anything is.
+    fn refusing(mut self, reference: &str, checked: Result<()>) -> Self {
+        if let Err(error) = checked {
+            self.wrong.get_or_insert(error.with_context("part", reference.escape_debug()));
+        }
+        self
     }
 
     fn writes(
@@ -152,12 +190,26 @@ impl Composite {
     }
 }
 
+/// Whether this is a reference to what another part answers, `@{account.id}`, and nothing else.
+fn is_reference(text: &str) -> bool {
+    text.strip_prefix("@{").and_then(|rest| rest.strip_suffix('}')).is_some_and(|inner| {
+        !inner.is_empty()
+            && inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._[]".contains(&byte))
+            && !inner.contains("..")
+    })
+}
+
+/// An id of a record, or a reference to one.
+fn id_or_reference(id: &str) -> Result<()> {
+    if is_reference(id) { Ok(()) } else { super::id("composite", id) }
+}
+
 /// A path of segments. References stay as they are.
 fn path(segments: &[&str]) -> String {
     let mut path = String::new();
     for segment in segments {
         path.push('/');
-        if segment.starts_with("@{") {
+        if is_reference(segment) {
             path.push_str(segment);
             continue;
         }

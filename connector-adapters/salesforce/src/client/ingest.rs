@@ -4,7 +4,7 @@
 //! program has the ids of the jobs in hand before the first record is written, and after a crash it asks for the same jobs
 //! again, whose outcome the vendor keeps for seven days.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use connector_sdk::{Class, Delivery, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub struct Ingest {
 }
 
 /// What became of the records of one or more jobs. Their order is the vendor's.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[non_exhaustive]
 pub struct Ingested {
     /// Written.
@@ -76,7 +76,7 @@ pub struct Ingested {
 }
 
 /// A record that a job has written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Saved {
     /// Its id.
@@ -88,7 +88,6 @@ pub struct Saved {
 }
 
 /// A record that a job has refused.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Failed {
     /// Why; its code is [`error_code`](crate::error_code).
@@ -97,6 +96,31 @@ pub struct Failed {
     pub id: Option<String>,
     /// What was sent, as texts.
     pub fields: Map<String, Value>,
+}
+
+// Records are personal data: Debug tells their number, ids and reasons.
+
+impl fmt::Debug for Ingested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ingested")
+            .field("saved", &self.saved.len())
+            .field("failed", &self.failed)
+            .field("unprocessed", &self.unprocessed.len())
+            .field("stopped", &self.stopped)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Saved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Saved").field("id", &self.id).field("created", &self.created).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failed").field("id", &self.id).field("error", &self.error).finish_non_exhaustive()
+    }
 }
 
 /// What the vendor says of a job.

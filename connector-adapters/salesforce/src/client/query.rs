@@ -1,8 +1,8 @@
 //! Rows of a query, page after page, children of a row too.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
-use connector_sdk::{Class, Delivery, Error, Result, http::Response};
+use connector_sdk::{Class, Delivery, Error, Result, clock::timeout, http::Response};
 use futures_util::{Stream, TryStreamExt, future::BoxFuture};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -10,6 +10,8 @@ use serde_json::{Map, Value};
 use super::{Client, Params, typed};
 use crate::pages::is_path;
 
+/// How long a query waits for the cursors that others hold.
+const CURSOR_WAIT: Duration = Duration::from_secs(300);
 /// How often a page that arrives broken is asked for.
 const PAGE_ATTEMPTS: u32 = 3;
 /// After so many pages without a row, one after the other, no row is waited for any more.
@@ -115,7 +117,12 @@ impl Client {
     pub fn rows(&self, soql: &str) -> impl Stream<Item = Result<Value>> + Send + use<> {
         let (client, soql) = (self.clone(), soql.to_owned());
         Box::pin(async_stream::try_stream! {
-            let cursor = client.api.cursors(1).await?;
+            // Rows are handed out while the cursor is open: who asks for more in between may wait for itself.
+            let cursor = timeout(&**client.cx.clock(), CURSOR_WAIT, client.api.cursors(1)).await.map_err(|_| {
+                Error::transient("query", "all cursors of this connection are in use: read a query to its end before another")
+                    .with_delivery(Delivery::NotSent)
+                    .into_exhausted()
+            })??;
             let mut progress = Progress::default();
             let mut page = client.page(Ask::Query(&soql)).await?;
             if is_count(&page) {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use connector_sdk::{Class, Message, Operation, ReadRequest};
 use connector_testkit::{
     fault::Fault,
-    salesforce::{Builder, Bulk, BulkEnd, FakeOrg},
+    salesforce::{Builder, Bulk, BulkEnd, FakeOrg, FieldType},
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -142,6 +142,88 @@ fn where_pages_are_not_listed_each_names_the_next_one() {
         host.restart(&config);
         host.run().await.clean();
         host.assert_holds(&org);
+    });
+}
+
+#[test]
+fn d_02_a_crash_in_a_page_of_another_size_than_the_first_goes_on_where_it_was() {
+    within(async {
+        let org = start(builder().accounts(1).contacts(14_000)).await;
+        let mut config = config(&org);
+        config["api_version"] = "v57.0".into();
+        let cx = context();
+        let connector = connect_by("bulk", &config, &cx).unwrap();
+        let mut stream = discover(&*connector, &cx, "Contact").await;
+        // Narrow rows: after the first page of 10,000 the next ones are larger.
+        stream.fields = Some(vec!["Id".to_owned()]);
+        let plan = connector.partitions(&cx, &stream, &Default::default()).await.unwrap();
+        let partition = plan.partitions.into_iter().next().unwrap();
+        let mut request = ReadRequest::new(cx.clone(), stream, partition).with_stream_state(plan.state);
+        let (mut ids, mut died) = (std::collections::BTreeSet::new(), false);
+        // Dies in the middle of the second page, and once more after it.
+        for rows in [12_000, 1_000, usize::MAX] {
+            let mut read = connector.read(request.clone());
+            let (mut got, mut pending) = (0, Vec::new());
+            while let Some(message) = read.next().await {
+                match message.unwrap() {
+                    Message::Batch(batch) => {
+                        pending.extend(batch.iter().map(|record| record.key.unwrap().to_vec()));
+                    }
+                    Message::State(state) => {
+                        got += pending.len();
+                        for id in pending.drain(..) {
+                            assert!(ids.insert(id), "a row came twice");
+                        }
+                        request = request.with_state(Some(state));
+                    }
+                    _ => {}
+                }
+                if got >= rows {
+                    died = true;
+                    break;
+                }
+            }
+        }
+        assert!(died);
+        assert_eq!((ids.len(), made(&org)), (14_000, 1));
+    });
+}
+
+#[test]
+fn a_job_that_was_made_for_another_choice_of_fields_is_made_again() {
+    within(async {
+        let org = start(builder().contacts(900)).await;
+        let config = config(&org);
+        let mut host = Host::by("bulk", &config, "Contact").await;
+        assert!(host.run_until(4).await.crashed);
+        org.add_field("Contact", "Grade__c", FieldType::Text).unwrap();
+        host.restart(&config);
+        host.stream = discover(&*host.connector, &host.cx, "Contact").await;
+        host.run().await.clean();
+        assert_eq!(host.latest().len(), 900);
+        assert!(host.bronze.last().unwrap().record.get("Grade__c").is_some());
+        assert_eq!(left(&org), 0);
+    });
+}
+
+#[test]
+fn d_08_with_a_choice_the_look_back_knows_a_row_again_whichever_way_it_came() {
+    within(async {
+        let org = start(builder().contacts(300)).await;
+        for number in 0..60 {
+            org.insert("Contact", &json!({ "LastName": format!("Just now \"{number}\" ä/ö") })).unwrap();
+        }
+        let mut config = config(&org);
+        config["bulk_from"] = 1.into();
+        let mut host = Host::by("auto", &config, "Contact").await;
+        assert_eq!(host.run().await.clean().rows.len(), 360);
+        for (bulk_from, jobs) in [(100_000, 1), (1, 2), (100_000, 2)] {
+            org.advance(MINUTE);
+            config["bulk_from"] = bulk_from.into();
+            host.restart(&config);
+            assert_eq!(host.run().await.clean().rows.len(), 0, "looked back upon, and known");
+            assert_eq!(made(&org), jobs);
+        }
     });
 }
 

@@ -92,9 +92,10 @@ impl Reader<'_> {
         }
     }
 
-    fn too_large(&self, what: &str, setting: &str, cap: u64) -> Error {
+    fn too_large(&self, what: &str, setting: &'static str, cap: u64) -> Error {
         let advice = format!("ask for less at once, or raise `resilience.{setting}`");
         self.permanent(format!("the body is larger than {cap} bytes {what}: {advice}"))
+            .with_context(setting, cap)
     }
 
     fn truncated(&self, message: String) -> Error {

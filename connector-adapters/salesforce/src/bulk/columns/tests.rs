@@ -17,6 +17,7 @@ fn columns() -> Arc<Columns> {
         key: Some("Id".to_owned()),
         cursor: Some("SystemModstamp".to_owned()),
         deleted: Some("IsDeleted"),
+        path: None,
     })
 }
 
@@ -66,8 +67,12 @@ fn a_time_is_written_as_rest_writes_it_where_that_is_asked_for() {
     let mut columns = (*columns()).clone();
     columns.fields[5].1 = FieldKind::Time;
     let rows = format!("{HEADER}1,,,,,2024-01-01T00:00:00.250Z\n2,,,,,odd\n");
+    columns.path = Some("/services/data/v66.0/sobjects/Contact/".to_owned());
     let mut rows = Rows::open(Bytes::from(rows), Delimiter::Comma, &Arc::new(columns)).unwrap();
     let batch = rows.batch(9).unwrap().unwrap();
+    let record = std::str::from_utf8(batch.get(0).unwrap().record.unwrap()).unwrap();
+    let head = r#"{"attributes":{"type":"Contact","url":"/services/data/v66.0/sobjects/Contact/1"},"Id":"1","Name":null,"#;
+    assert!(record.starts_with(head), "{record}");
     assert_eq!(batch.get(0).unwrap().cursor, Some(&br#""2024-01-01T00:00:00.250+0000""#[..]));
     assert_eq!(batch.get(0).unwrap().source_timestamp, Some(1_704_067_200_250));
     assert_eq!(batch.get(1).unwrap().cursor, Some(&br#""odd""#[..]));
