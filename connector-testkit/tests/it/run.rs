@@ -17,6 +17,7 @@ use connector_testkit::{
 
 mod blocking;
 mod full;
+mod prompt;
 
 struct World {
     source: Scripted,

@@ -6,6 +6,7 @@ mod job;
 mod results;
 
 mod read;
+mod reader;
 
 pub(crate) use columns::Columns;
 pub(crate) use job::{JobsGone, RESULTS};

@@ -277,3 +277,31 @@ impl Client {
         Ok(answers.composite_response.into_iter().map(outcome).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_written_as_it_is_and_a_value_from_outside_is_none() {
+        assert_eq!(path(&["sobjects", "Contact", "@{account.id}"]), "/sobjects/Contact/@{account.id}");
+        for odd in ["@{a}/../x", "@{a b}", "@{}", "@{a..b}", "@{a", "@{a}?x=1"] {
+            assert!(!path(&["sobjects", odd]).contains("@{"), "{odd}");
+        }
+        for bad in ["", ".", "..", "@{other.id}", "@{a}/../../Account/001"] {
+            let parts = Composite::independent().upsert("r", "Contact", "Key__c", bad, serde_json::json!({}));
+            assert!(parts.wrong.is_some(), "{bad}");
+        }
+        let good = Composite::independent().upsert("r", "Contact", "Key__c", "a@b/c", serde_json::json!({}));
+        assert!(good.wrong.is_none());
+        assert!(Composite::independent().delete("r", "Contact", "003").wrong.is_some());
+        assert!(Composite::independent().delete("r", "Contact", "@{made.id}").wrong.is_none());
+    }
+
+    #[test]
+    fn debug_shows_no_field_of_a_record() {
+        let parts =
+            Composite::independent().create("r", "Contact", serde_json::json!({ "LastName": "hunter2" }));
+        assert!(!format!("{parts:?}").contains("hunter2"));
+    }
+}

@@ -4,6 +4,7 @@
 
 mod acting;
 mod bulk;
+mod choosing;
 mod collecting;
 mod complaints;
 mod conformance;

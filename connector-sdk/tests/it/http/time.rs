@@ -23,6 +23,16 @@ async fn an_attempt_that_hangs_ends_after_its_limit_and_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_request_may_wait_longer_for_its_answer_than_others_and_never_less() {
+    for (limit, taken_at_least) in [(140 * SECOND, 140 * SECOND), (SECOND, 30 * SECOND)] {
+        let bench = Bench::new([Step::Hang, status(200)]);
+        bench.send(get().answer_within(limit)).await.unwrap();
+        let taken = bench.cx.clock().monotonic();
+        assert!(taken >= taken_at_least && taken < taken_at_least + SECOND, "{taken:?}");
+    }
+}
+
+#[tokio::test]
 async fn case_60_a_post_that_hangs_is_ambiguous() {
     let bench = Bench::new([Step::Hang]);
     let error = bench.send(post()).await.unwrap_err();
