@@ -1,7 +1,7 @@
 //! Reading by Bulk API 2.0: a job at the vendor runs the query, its results are fetched as CSV.
 
 mod columns;
-mod csv;
+pub(crate) mod csv;
 mod job;
 mod results;
 

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use connector_sdk::{Class, Delivery, Error, Result};
 use serde_json::{Map, Value};
 
+use crate::bulk::csv::{Delimiter, Place, What};
+
 /// What empties a field. An empty one leaves what is there.
 const NULL: &str = "#N/A";
 
@@ -110,8 +112,8 @@ pub(super) fn rows(body: &[u8]) -> Result<Vec<Map<String, Value>>> {
     let broken = |what: &str| {
         Error::new(Class::Transient, "ingest", what.to_owned()).with_delivery(Delivery::Answered)
     };
-    let text = std::str::from_utf8(body).map_err(|_| broken("the rows of the job are not UTF-8"))?;
-    let mut lines = split(text).ok_or_else(|| broken("the rows of the job end in the middle"))?.into_iter();
+    std::str::from_utf8(body).map_err(|_| broken("the rows of the job are not UTF-8"))?;
+    let mut lines = split(body).map_err(|what| broken(&what.to_string()))?.into_iter();
     let Some(header) = lines.next() else { return Ok(Vec::new()) };
     let row = |line: Vec<String>| {
         if line.len() != header.len() {
@@ -123,33 +125,19 @@ pub(super) fn rows(body: &[u8]) -> Result<Vec<Map<String, Value>>> {
     lines.filter(|line| line.len() > 1 || line.iter().any(|cell| !cell.is_empty())).map(row).collect()
 }
 
-/// Rows and their cells; none when a quote does not end.
-fn split(text: &str) -> Option<Vec<Vec<String>>> {
-    let (mut lines, mut line, mut cell) = (Vec::new(), Vec::new(), String::new());
-    let mut characters = text.chars().peekable();
-    let mut quoted = false;
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                cell.push('"');
-            }
-            '"' => quoted = !quoted,
-            other if quoted => cell.push(other),
-            ',' => line.push(std::mem::take(&mut cell)),
-            '\r' if characters.peek() == Some(&'\n') => {}
-            '\n' => {
-                line.push(std::mem::take(&mut cell));
-                lines.push(std::mem::take(&mut line));
-            }
-            other => cell.push(other),
+/// Rows and their cells.
+fn split(body: &[u8]) -> std::result::Result<Vec<Vec<String>>, What> {
+    let mut place = Place::start(body, Delimiter::Comma);
+    let (mut lines, mut line) = (Vec::new(), Vec::new());
+    while !place.is_end(body) {
+        let cell = place.cell(body).map_err(|error| error.what)?;
+        let text = String::from_utf8_lossy(cell.raw);
+        line.push(if cell.is_doubled { text.replace("\"\"", "\"") } else { text.into_owned() });
+        if cell.ends_row {
+            lines.push(std::mem::take(&mut line));
         }
     }
-    if !cell.is_empty() || !line.is_empty() {
-        line.push(cell);
-        lines.push(line);
-    }
-    (!quoted).then_some(lines)
+    Ok(lines)
 }
 
 #[cfg(test)]
@@ -172,7 +160,7 @@ mod tests {
         records.iter().for_each(|record| columns.add(record).unwrap());
         let mut out = columns.header();
         records.iter().for_each(|record| columns.row(&mut out, record).unwrap());
-        let mut lines = split(&out).unwrap();
+        let mut lines = split(out.as_bytes()).unwrap();
         let header = lines.remove(0);
         let at = |line: usize, name: &str| {
             lines[line][header.iter().position(|known| known == name).unwrap()].clone()

@@ -20,6 +20,7 @@ mod limits;
 mod misbehaving;
 mod narrowing;
 mod querying;
+mod recorded;
 mod signing_in;
 mod skipping;
 mod wide;
