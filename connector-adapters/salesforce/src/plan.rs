@@ -106,8 +106,7 @@ impl Windows {
                 low: *low,
                 high: *high,
                 remember_from: self.remember_from,
-                // What may still become visible with an earlier time has no place to resume from.
-                settled_before: self.closes.min(self.planned_at),
+                settled_before: self.planned_at,
                 by_job: self.by_job,
             }),
             _ => None,

@@ -1,6 +1,7 @@
 //! What goes wrong on the way, and is got over.
 
 mod table;
+mod writes;
 
 use std::{sync::Arc, time::Duration};
 

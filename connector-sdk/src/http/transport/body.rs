@@ -12,7 +12,7 @@ use super::{
     inflate::{Damage, Inflate},
 };
 use crate::{
-    Counters, Delivery, Error, Result,
+    Class, Counters, Delivery, Error, Result,
     http::{Call, timer::Timer},
 };
 
@@ -115,11 +115,15 @@ impl Reader<'_> {
         )
     }
 
+    /// Asking again would bring the same. For a write it says what became of it, and nobody may read it.
     fn permanent(&self, message: String) -> Error {
-        at(
-            Error::permanent(self.call.request().operation(), message).with_delivery(Delivery::Answered),
-            self.url,
-        )
+        let request = self.call.request();
+        let (class, delivery) = if request.is_repeatable() {
+            (Class::Permanent, Delivery::Answered)
+        } else {
+            (Class::Ambiguous, Delivery::Unknown)
+        };
+        at(Error::new(class, request.operation(), message).with_delivery(delivery), self.url)
     }
 }
 

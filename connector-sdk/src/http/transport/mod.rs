@@ -44,7 +44,7 @@ use crate::{Counters, Error, Network, Result, resilience::Resilience};
 /// | the connection ends before the answer | Transient | unknown |
 /// | the head is too large; redirects that do not end | Permanent | answered |
 /// | the body breaks off, falls silent, or is damaged | Transient | answered |
-/// | the body is larger than the caps | Permanent | answered |
+/// | the body is larger than the caps | Permanent | answered; Ambiguous and unknown for what may not be repeated |
 /// | the result of a write, to which 303 points, cannot be read | Ambiguous | unknown |
 ///
 /// All limits in time are by the context's clock, but for that of connecting, which is reqwest's own.

@@ -1,7 +1,7 @@
 //! Every kind of trouble at every place where a request is sent to read by pages and by jobs.
 //!
-//! One scenario sends these requests in one order. Writes, chunks of wide objects and the log of deletions have tests of
-//! their own. A kind strikes at one of them, once or for
+//! One scenario sends these requests in one order. Writes are in `writes`;
+//! chunks of wide objects and the log of deletions have tests of their own. A kind strikes at one of them, once or for
 //! good. Then the scenario recovers, or fails with the class that the catalogue promises, never with the secret in the
 //! error, never for ever; and when the trouble is gone, the same connector ends with every row once.
 
@@ -21,7 +21,7 @@ use crate::host::{self, Host, MINUTE, connect_by, start};
 
 /// A place where a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Site {
+pub(super) struct Site {
     door: &'static str,
     name: &'static str,
     /// Empty: any.
@@ -39,6 +39,11 @@ const fn site(name: &'static str, path: &'static str, query: &'static str, befor
 
 const fn job_site(name: &'static str, method: &'static str, path: &'static str, before: u64) -> Site {
     Site { door: "bulk", name, method, path, query: "", before }
+}
+
+/// A place where something is written.
+pub(super) const fn site_of(name: &'static str, method: &'static str, path: &'static str) -> Site {
+    Site { door: "rest", name, method, path, query: "", before: 0 }
 }
 
 /// In the order in which the scenario meets them.
@@ -84,7 +89,7 @@ impl Site {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Times {
+pub(super) enum Times {
     Once,
     Lasting,
 }
@@ -114,16 +119,16 @@ fn exception(kind: &Kind, site: Site, times: Times) -> Option<Outcome> {
 }
 
 /// A vendor, and a connector that goes to it.
-struct Scene {
-    org: FakeOrg,
+pub(super) struct Scene {
+    pub(super) org: FakeOrg,
     proxy: Option<Arc<TcpProxy>>,
-    config: Value,
-    cx: Context,
+    pub(super) config: Value,
+    pub(super) cx: Context,
     _authority: Option<tempfile::NamedTempFile>,
 }
 
 impl Scene {
-    async fn of(trouble: &Trouble) -> Self {
+    pub(super) async fn of(trouble: &Trouble) -> Self {
         // Of two pages on their way nobody knows which one meets a broken connection.
         let page_rows = if matches!(trouble, Trouble::Line(_)) { 1_000 } else { 200 };
         let jobs = Bulk { polls_until_done: 0, page_rows, ..Bulk::default() };
@@ -156,7 +161,7 @@ impl Scene {
     }
 
     /// Puts the trouble at its place. Answers the rule that tells whether it happened.
-    fn strike(&self, trouble: &Trouble, site: Site, times: Times) -> Option<Rule> {
+    pub(super) fn strike(&self, trouble: &Trouble, site: Site, times: Times) -> Option<Rule> {
         let script = self.org.faults().on(site.matcher()).skip(site.before);
         let script = if times == Times::Once { script.times(1) } else { script.always() };
         match (trouble.clone(), &self.proxy) {
@@ -341,15 +346,15 @@ async fn each(
     broken
 }
 
-fn kinds(wanted: impl Fn(&Trouble) -> bool) -> Vec<&'static Kind> {
+pub(super) fn kinds(wanted: impl Fn(&Trouble) -> bool) -> Vec<&'static Kind> {
     KINDS.iter().filter(|kind| wanted(&(kind.trouble)())).collect()
 }
 
-fn is_answer(trouble: &Trouble) -> bool {
+pub(super) fn is_answer(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Answer(_))
 }
 
-fn is_line(trouble: &Trouble) -> bool {
+pub(super) fn is_line(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Line(_))
 }
 
