@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::host::{config, connect, context, start, within};
 
 /// What was recorded under this name; none where there are no recordings.
+#[expect(clippy::print_stderr, reason = "a test that had nothing to read says so")]
 fn recorded(name: &str) -> Option<String> {
     let Some(folder) = std::env::var_os("CONNECTOR_FIXTURES") else {
         eprintln!("CONNECTOR_FIXTURES is not set: {name} is not read");
