@@ -146,13 +146,12 @@ impl Rows {
         let columns = Arc::clone(&self.columns);
         batch.write(|out| {
             let (mut key, mut cursor, mut is_deleted) = (None, None, false);
+            let has_attributes = self.write_attributes(out)?;
             self.cells(|header, index, cell| {
                 let Some(Some(column)) = header.columns.get(index) else { return };
-                if let Some(path) = columns.path.as_deref().filter(|_| index == 0 && header.key == Some(0)) {
-                    attributes(out, columns.stream.as_str(), path, cell.raw);
-                    column.write_after(out);
-                } else {
-                    out.extend_from_slice(&column.name);
+                match has_attributes && column.name.starts_with(b"{") {
+                    true => column.write_after(out),
+                    false => out.extend_from_slice(&column.name),
                 }
                 let start = out.len();
                 column.kind.write(out, cell.raw, cell.is_doubled);
@@ -178,6 +177,19 @@ impl Rows {
             }
             Ok(if is_deleted { written.deleted() } else { written })
         })
+    }
+
+    /// Writes what REST writes before the fields, where that is wanted. Whether it was.
+    fn write_attributes(&self, out: &mut Vec<u8>) -> Result<bool> {
+        let (Some(path), Some(key)) = (&self.columns.path, self.header.key) else { return Ok(false) };
+        // The id stands somewhere in the row.
+        let mut ahead = self.place;
+        for _ in 0..key {
+            ahead.cell(&self.document).map_err(|error| self.malformed(error))?;
+        }
+        let id = ahead.cell(&self.document).map_err(|error| self.malformed(error))?;
+        attributes(out, self.columns.stream.as_str(), path, id.raw);
+        Ok(true)
     }
 
     /// Walks over the cells of one row.

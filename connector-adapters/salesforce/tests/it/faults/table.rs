@@ -108,8 +108,10 @@ fn exception(kind: &Kind, site: Site, times: Times) -> Option<Outcome> {
         ("gzip_bomb", "count" | "count of changes", Once) => Some(Recovers),
         // A page is so large itself that the blanks are no bomb beside it: they are what they are, blanks.
         ("gzip_bomb", "first page" | "first page of a resumed read", Once) => Some(Recovers),
-        // The CSV with blanks behind it was cut, so it is asked for again.
-        ("gzip_bomb", "page of results", Once) => Some(Recovers),
+        // What is too large is asked for in smaller pages.
+        ("gzip_bomb", "list pages" | "page of results" | "next page of results", Once) => Some(Recovers),
+        // The smaller ones are CSV with blanks behind it, which was cut.
+        ("gzip_bomb", "page of results", Lasting) => Some(Fails(Transient)),
         // A job that is not deleted now is deleted by the next run, or by the vendor: no run fails for it. But what
         // closes the way to the vendor closes it for the requests that follow, too.
         ("wait_hours" | "refused" | "connections_wait", "delete job", _) => None,
