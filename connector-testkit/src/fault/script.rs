@@ -94,7 +94,7 @@ struct Entry {
 }
 
 #[derive(Clone)]
-struct Hook(Arc<dyn Fn() + Send + Sync>);
+struct Hook(Arc<dyn Fn(&Seen<'_>) + Send + Sync>);
 
 impl fmt::Debug for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,7 +162,7 @@ impl Faults {
         rules.fired += u64::from(chosen.is_some());
         drop(rules);
         if let Some(Hook(hook)) = hook {
-            hook();
+            hook(seen);
         }
         chosen
     }
@@ -213,9 +213,9 @@ pub struct Script {
 }
 
 impl Script {
-    /// Does this each time the rule fires, before the fault happens: a proxy in front closes its door, a row is
-    /// written, a clock goes on.
-    pub fn doing(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
+    /// Does this each time the rule fires, with the request it fires at, before the fault happens: a proxy in front
+    /// closes its door, a row is written, a clock goes on.
+    pub fn doing(mut self, hook: impl Fn(&Seen<'_>) + Send + Sync + 'static) -> Self {
         self.hook = Some(Hook(Arc::new(hook)));
         self
     }

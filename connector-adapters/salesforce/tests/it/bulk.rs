@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use connector_sdk::{Class, Message, Operation, ReadRequest};
 use connector_testkit::{
-    fault::Fault,
+    fault::{Fault, Seen},
     salesforce::{Builder, Bulk, BulkEnd, FakeOrg},
 };
 use futures_util::StreamExt;
@@ -362,7 +362,7 @@ fn complaint_2_a_token_that_expires_between_pages_costs_a_sign_in_and_no_row_sim
         org.change_bulk(|bulk| bulk.page_rows = 200);
         let expire = {
             let org = Arc::downgrade(&org);
-            move || {
+            move |_: &Seen<'_>| {
                 if let Some(org) = org.upgrade() {
                     org.expire_tokens()
                 }

@@ -173,7 +173,7 @@ impl Scene {
             (Trouble::Line(line), Some(proxy)) => {
                 let proxy = Arc::clone(proxy);
                 let connections = if times == Times::Once { 1 } else { u64::MAX };
-                let script = script.times(1).doing(move || {
+                let script = script.times(1).doing(move |_| {
                     proxy.next(connections, line.clone());
                     proxy.hang_up();
                 });
