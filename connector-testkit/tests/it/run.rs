@@ -18,6 +18,7 @@ use connector_testkit::{
 mod blocking;
 mod full;
 mod prompt;
+mod told;
 
 struct World {
     source: Scripted,
