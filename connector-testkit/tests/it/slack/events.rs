@@ -133,6 +133,8 @@ fn a_failed_delivery_is_retried_at_once_after_a_minute_and_after_five() {
                 .all(|sent| sent.event_id == id && sent.carrier == Carrier::Http && !sent.acknowledged)
         );
         assert_eq!(sent.iter().map(|sent| sent.attempt).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        let after: Vec<i64> = sent.iter().map(|attempt| (attempt.at - sent[0].at) / 1000).collect();
+        assert_eq!(after, [0, 0, 60, 360]);
         assert_eq!(sent[1].status, Some(503));
         ws.shutdown().await;
     });
