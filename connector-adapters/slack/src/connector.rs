@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_sdk::{
-    Authenticate, Catalog, Connector, Context, Discover, Error, Identity, Message, Plan, Read, ReadRequest,
-    Result, StreamId, StreamSelection, StreamState, http::StackHealth,
+    Authenticate, Catalog, Connector, Context, Discover, Error, Identity, Message, Partition, Plan, Read,
+    ReadRequest, Result, StreamId, StreamSelection, StreamState, http::StackHealth,
 };
 use futures_util::{
     StreamExt,
@@ -17,10 +17,14 @@ use crate::{
     api::{self, Api},
     auth,
     catalog::Stream,
-    config::{Settings, SlackConfig},
+    channels::{self, Known},
+    config::{Auth, Settings, SlackConfig},
     method::AUTH_TEST,
+    streams::{self, Source},
 };
 
+/// The partition of a stream that is not read by channel.
+const WORKSPACE: &str = "workspace";
 /// The header that names what the token may do.
 const SCOPES: &str = "x-oauth-scopes";
 
@@ -29,6 +33,9 @@ const SCOPES: &str = "x-oauth-scopes";
 pub struct Slack {
     api: Arc<Api>,
     settings: Arc<Settings>,
+    /// Whether the token is surely a bot's, who is let into no channel that it is not in.
+    is_bot: bool,
+    channels: Known,
 }
 
 /// Whose token it is (auth.test).
@@ -46,7 +53,12 @@ impl Slack {
         let settings = config.check(cx.network())?;
         let tokens = auth::tokens(&config.auth, &settings.base_url, cx)?;
         let api = Api::new(&settings.base_url, settings.team_id.clone(), tokens, cx)?;
-        Ok(Self { api: Arc::new(api), settings: Arc::new(settings) })
+        Ok(Self {
+            api: Arc::new(api),
+            settings: Arc::new(settings),
+            is_bot: matches!(config.auth, Auth::BotToken(_)),
+            channels: Known::default(),
+        })
     }
 }
 
@@ -79,13 +91,28 @@ impl Discover for Slack {
 
 #[async_trait]
 impl Read for Slack {
-    async fn partitions(&self, _: &Context, stream: &StreamSelection, _: &StreamState) -> Result<Plan> {
-        Err(Error::bug("plan", format!("the stream `{}` is not built yet", stream.spec.name)))
+    async fn partitions(&self, cx: &Context, stream: &StreamSelection, _: &StreamState) -> Result<Plan> {
+        let stream = known(stream)?;
+        if !stream.is_by_channel() {
+            return Ok(Plan::read([Partition::new(WORKSPACE)]));
+        }
+        let channels = self.channels.channels(&self.api, cx, &self.settings).await?;
+        channels::plan(&channels, stream, &self.settings, self.is_bot)
     }
 
-    fn read(&self, _: ReadRequest) -> BoxStream<'static, Result<Message>> {
-        stream::empty().boxed()
+    fn read(&self, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
+        let source = Source { api: Arc::clone(&self.api), settings: Arc::clone(&self.settings) };
+        match known(&request.stream) {
+            Ok(stream) => streams::read(source, stream, request),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
     }
+}
+
+fn known(selection: &StreamSelection) -> Result<Stream> {
+    let name = selection.spec.name.as_str();
+    Stream::find(name)
+        .ok_or_else(|| Error::config("plan", format!("there is no stream `{}`", name.escape_debug())))
 }
 
 #[async_trait]

@@ -3,13 +3,19 @@
 mod api;
 mod auth;
 mod catalog;
+mod channels;
 mod config;
 mod connector;
+mod cursor;
+mod descent;
 mod fault;
 mod hosts;
 mod limits;
 mod manifest;
 mod method;
+mod page;
+mod streams;
+mod stride;
 mod ts;
 
 use connector_sdk::{Context, Factory, contract::TypedFactory};

@@ -107,7 +107,11 @@ impl FakeWorkspace {
     #[must_use]
     pub fn channels(&self, kind: ChannelKind) -> Vec<String> {
         let data = self.workspace.data();
-        data.channels.iter().filter(|channel| channel.kind == kind).map(|channel| channel.id.clone()).collect()
+        data.channels
+            .iter()
+            .filter(|channel| channel.kind == kind)
+            .map(|channel| channel.id.clone())
+            .collect()
     }
 
     /// Puts the bot into a channel, or takes it out. An id that is unknown changes nothing.

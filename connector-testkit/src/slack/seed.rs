@@ -80,7 +80,8 @@ fn channel(
         _ => users.len(),
     };
     let start = usize::try_from(random.below(users.len().max(1) as u64)).unwrap_or_default();
-    let mut members: Vec<String> = users.iter().cycle().skip(start).take(most.min(users.len())).cloned().collect();
+    let mut members: Vec<String> =
+        users.iter().cycle().skip(start).take(most.min(users.len())).cloned().collect();
     members.push(bot_user.to_owned());
     if kind != ChannelKind::Im {
         members.sort();
@@ -121,7 +122,8 @@ fn times(plan: &Plan) -> Vec<Ts> {
         })
         .collect();
     let total: u128 = gaps.iter().skip(1).map(|gap| u128::from(*gap)).sum::<u128>().max(1);
-    let (first, span) = (Ts::from_millis(plan.newest - plan.span).0, u128::try_from(plan.span).unwrap_or_default() * 1000);
+    let (first, span) =
+        (Ts::from_millis(plan.newest - plan.span).0, u128::try_from(plan.span).unwrap_or_default() * 1000);
     let mut passed = 0;
     let mut last = 0;
     let mut times = Vec::with_capacity(plan.messages);
@@ -142,7 +144,9 @@ fn times(plan: &Plan) -> Vec<Ts> {
 fn threads(plan: &Plan, random: &mut Random, messages: &mut [Message]) -> HashMap<Ts, Vec<Message>> {
     let mut threads = HashMap::new();
     let newest = messages.last().map_or(0, |message| message.ts.0);
-    for at in (0..messages.len()).filter(|at| plan.thread_every > 0 && at % plan.thread_every == plan.thread_every / 2) {
+    for at in (0..messages.len())
+        .filter(|at| plan.thread_every > 0 && at % plan.thread_every == plan.thread_every / 2)
+    {
         let parent = messages[at].ts;
         let mut last = parent.0;
         let mut replies = Vec::new();

@@ -116,7 +116,8 @@ fn method(workspace: &Workspace, head: &Parts, arguments: &Arguments, name: &str
         workspace.tokens().forget(token);
     }
     let Some(method) = methods::find(name) else {
-        return Refusal { more: vec![("req_method", name.into())], ..Refusal::new("unknown_method") }.response();
+        return Refusal { more: vec![("req_method", name.into())], ..Refusal::new("unknown_method") }
+            .response();
     };
     let kind = gate::kind(workspace, token);
     let scopes = match kind {

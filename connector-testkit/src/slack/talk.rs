@@ -55,14 +55,18 @@ impl FakeWorkspace {
     /// Changes the fields of a message as one likes. False where there is none.
     pub fn change(&self, channel: &str, ts: &str, change: impl FnOnce(&mut Map<String, Value>)) -> bool {
         let mut data = self.workspace.data();
-        let (Ok((channel, cast)), Some(ts)) = (data.channel_mut(channel), Ts::parse(ts)) else { return false };
+        let (Ok((channel, cast)), Some(ts)) = (data.channel_mut(channel), Ts::parse(ts)) else {
+            return false;
+        };
         channel.change(cast, ts, change)
     }
 
     /// Somebody takes a message away. False where there is none.
     pub fn delete_message(&self, channel: &str, ts: &str) -> bool {
         let mut data = self.workspace.data();
-        let (Ok((channel, cast)), Some(ts)) = (data.channel_mut(channel), Ts::parse(ts)) else { return false };
+        let (Ok((channel, cast)), Some(ts)) = (data.channel_mut(channel), Ts::parse(ts)) else {
+            return false;
+        };
         channel.remove(cast, ts)
     }
 

@@ -57,7 +57,8 @@ pub(super) struct Data {
 impl Data {
     fn new(builder: &Builder, now: i64) -> Self {
         let seed = builder.plan.seed;
-        let millis = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
+        let millis =
+            |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4);
         let plan =
             Plan { newest: now - millis(builder.newest_age), span: millis(builder.span), ..builder.plan };
         let users = people::users(seed, builder.users, TEAM, now, BOT_USER);
