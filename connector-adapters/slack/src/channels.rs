@@ -64,9 +64,14 @@ impl Channel {
         ![self.is_private, self.is_im, self.is_mpim, self.is_archived].contains(&Some(true))
     }
 
-    fn slice(&self, join: bool) -> Slice {
+    /// When it was made; the beginning of time where the vendor does not say.
+    pub(crate) fn begins(&self) -> Ts {
         let created = self.created.as_ref().and_then(serde_json::Number::as_u64).unwrap_or(0);
-        Slice { begins: Ts::from_micros(created.saturating_mul(1_000_000)), join: join && self.is_joinable() }
+        Ts::from_micros(created.saturating_mul(1_000_000))
+    }
+
+    fn slice(&self, join: bool) -> Slice {
+        Slice { begins: self.begins(), join: join && self.is_joinable() }
     }
 }
 

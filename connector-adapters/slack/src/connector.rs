@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use connector_sdk::{
     Authenticate, Catalog, Connector, Context, Discover, Error, Identity, Message, Partition, Plan, Read,
-    ReadRequest, Result, StreamId, StreamSelection, StreamState, http::StackHealth,
+    ReadRequest, Result, StreamId, StreamSelection, StreamState,
+    contract::{ActionOutcome, ActionRequest, ActionSpec, CostEstimate},
+    http::StackHealth,
 };
 use futures_util::{
     StreamExt,
@@ -14,11 +16,13 @@ use futures_util::{
 use serde::Deserialize;
 
 use crate::{
+    actions::{self, Actor, Posts, UploadHost},
     api::{self, Api},
     auth,
     catalog::Stream,
     channels::{self, Known},
     config::{Auth, Settings, SlackConfig},
+    cost,
     method::AUTH_TEST,
     streams::{self, Source},
 };
@@ -36,6 +40,7 @@ pub struct Slack {
     /// Whether the token is surely a bot's, who is let into no channel that it is not in.
     is_bot: bool,
     channels: Known,
+    actor: Actor,
 }
 
 /// Whose token it is (auth.test).
@@ -52,9 +57,11 @@ impl Slack {
     pub(crate) fn connect(config: &SlackConfig, cx: &Context) -> Result<Self> {
         let settings = config.check(cx.network())?;
         let tokens = auth::tokens(&config.auth, &settings.base_url, cx)?;
-        let api = Api::new(&settings.base_url, settings.team_id.clone(), tokens, cx)?;
+        let api = Arc::new(Api::new(&settings.base_url, settings.team_id.clone(), tokens, cx)?);
+        let upload = UploadHost::new(&settings.base_url, cx)?;
         Ok(Self {
-            api: Arc::new(api),
+            actor: Actor { api: Arc::clone(&api), posts: Posts::default(), upload },
+            api,
             settings: Arc::new(settings),
             is_bot: matches!(config.auth, Auth::BotToken(_)),
             channels: Known::default(),
@@ -117,6 +124,28 @@ fn known(selection: &StreamSelection) -> Result<Stream> {
 
 #[async_trait]
 impl Connector for Slack {
+    fn actions(&self) -> Vec<ActionSpec> {
+        actions::specs()
+    }
+
+    async fn act(&self, cx: &Context, request: ActionRequest) -> Result<ActionOutcome> {
+        self.actor.act(cx, request).await
+    }
+
+    fn scopes(&self, stream: &StreamId) -> Vec<String> {
+        Stream::find(stream.as_str()).map(|stream| stream.scopes(&self.settings)).unwrap_or_default()
+    }
+
+    async fn estimate_cost(&self, cx: &Context, stream: &StreamSelection) -> Result<CostEstimate> {
+        let channels = if known(stream)?.is_by_channel() {
+            self.channels.channels(&self.api, cx, &self.settings).await?
+        } else {
+            Arc::default()
+        };
+        let source = Source { api: Arc::clone(&self.api), settings: Arc::clone(&self.settings) };
+        cost::estimate(&source, cx, known(stream)?, stream, &channels).await
+    }
+
     fn stack_health(&self, cx: &Context) -> Option<StackHealth> {
         Some(self.api.stack_health(cx))
     }

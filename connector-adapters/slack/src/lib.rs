@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod actions;
 mod api;
 mod auth;
 mod catalog;
 mod channels;
 mod config;
 mod connector;
+mod cost;
 mod cursor;
 mod descent;
 mod fault;

@@ -131,16 +131,16 @@ impl Walk {
         let known = request.state.as_ref().filter(|state| !(is_full && state.is_complete()));
         let position: Position =
             known.map(|state| state.decode(STATE_VERSION)).transpose()?.unwrap_or_default();
-        // Replies to older threads may be newer than this: the bound is for the replies, and where a thread began says
-        // nothing of them. Beginnings are bounded by the look-back alone.
-        let from = position.parents_to.saturating_sub(settings.thread_lookback);
+        let since = lower_bound(request);
+        // A thread that began before what is wanted may have replies that are: the look-back holds for it too.
+        let from = position.parents_to.max(since).saturating_sub(settings.thread_lookback);
         Ok(Self {
             source: source.clone(),
             request: request.clone(),
             splitter: Splitter::new(&[]),
             keys: Keys::new(request),
             from,
-            since: lower_bound(request),
+            since,
             position,
             lookback: settings.thread_lookback,
             lag: settings.safety_lag,
