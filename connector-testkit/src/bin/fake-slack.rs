@@ -94,7 +94,7 @@ async fn serve(options: Options) -> io::Result<()> {
         "team_id": workspace.team_id(),
         "bot_user": workspace.bot_user(),
         "channels": public,
-        "messages": workspace.truth(&first).len(),
+        "messages": options.messages,
         "threads": workspace.threads(&first),
         "users": workspace.users_truth().len(),
     });
