@@ -93,6 +93,11 @@ fn channel(
         .map(|(ts, number)| Message { ts: *ts, body: Body::Drawn(number), parent: false })
         .collect();
     let threads = threads(plan, random, &mut messages);
+    let by = users.first().cloned().unwrap_or_default();
+    let pinned = [messages.len() / 3, messages.len() / 2];
+    let pinned = pinned.iter().filter_map(|at| messages.get(*at)).map(|message| message.ts);
+    let mut pins: Vec<(Ts, i64, String)> = pinned.map(|ts| (ts, plan.newest / 1000, by.clone())).collect();
+    pins.dedup();
     Channel {
         id: id(random, letter),
         name,
@@ -106,7 +111,7 @@ fn channel(
         last: messages.last().map_or(Ts::default(), |message| message.ts),
         messages,
         threads,
-        pins: Vec::new(),
+        pins,
     }
 }
 
