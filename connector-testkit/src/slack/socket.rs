@@ -273,10 +273,14 @@ async fn talk(
                     }
                     farewell = Some(workspace.clock.sleep(FAREWELL));
                 }
+<<<<<<< HEAD
                 Some(Order::Silence) => {
                     while !matches!(orders.recv().await, Some(Order::Drop) | None) {}
                     return Ok(());
                 }
+=======
+                Some(Order::Silence) => while !matches!(orders.recv().await, Some(Order::Drop) | None) {},
+>>>>>>> web
                 Some(Order::Drop) | None => return Ok(()),
             },
             said = socket.next() => match said {
