@@ -141,7 +141,9 @@ pub(super) fn exception(kind: &Kind, site: Site, times: Times) -> Option<Outcome
             Some(Recovers)
         }
         // The smaller ones are CSV with blanks behind it, which was cut.
-        ("gzip_bomb", "page of results", Lasting) => Some(Fails(Transient)),
+        ("gzip_bomb", "page of results" | "next page of results", Lasting) => Some(Fails(Transient)),
+        // Where pages are not listed each names the next one.
+        ("gzip_bomb", "list pages", Lasting) => Some(Recovers),
         // A job that is not deleted now is deleted by the next run, or by the vendor: no run fails for it. But what
         // closes the way to the vendor closes it for the requests that follow, too.
         ("wait_hours" | "refused" | "connections_wait", "delete job", _) => None,
