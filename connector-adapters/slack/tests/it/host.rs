@@ -62,6 +62,7 @@ pub(crate) fn with(mut config: Value, name: &str, value: Value) -> Value {
 pub(crate) fn context() -> Context {
     let mut resilience = Resilience::default();
     resilience.base_delay = Duration::from_millis(1);
+    resilience.paced = false;
     // By the fast clock an attempt takes minutes.
     resilience.attempt_timeout = Duration::from_secs(1_200);
     resilience.idle_timeout = Duration::from_secs(1_200);
@@ -237,7 +238,7 @@ impl Host {
 
     /// The last version of every record, by key.
     pub(crate) fn latest(&self) -> BTreeMap<String, Value> {
-        self.bronze.iter().map(|row| (row.key.to_string(), row.record.clone())).collect()
+        self.bronze.iter().map(|row| (name(&row.key, &row.record), row.record.clone())).collect()
     }
 
     /// Bronze holds all messages of all public channels, and nothing twice.
@@ -276,7 +277,15 @@ pub(crate) fn replies(ws: &FakeWorkspace, channel: &str) -> Vec<Value> {
 fn all(ws: &FakeWorkspace, of: impl Fn(&FakeWorkspace, &str) -> Vec<Value>) -> BTreeMap<String, Value> {
     let channels = ws.channels(ChannelKind::Public);
     let rows = channels.iter().flat_map(|channel| of(ws, channel).into_iter().map(move |row| (channel, row)));
-    rows.map(|(channel, row)| (json!({ "channel": channel, "ts": row["ts"] }).to_string(), row)).collect()
+    rows.map(|(channel, row)| (name(&json!({ "channel": channel, "ts": row["ts"] }), &row), row)).collect()
+}
+
+/// A record's key, with its thread.
+fn name(key: &Value, record: &Value) -> String {
+    match record.get("thread_ts").filter(|thread| **thread != record["ts"]) {
+        Some(thread) => format!("{key} in {thread}"),
+        None => key.to_string(),
+    }
 }
 
 fn row(partition: &PartitionId, generation: u64, record: &connector_sdk::record::RecordView<'_>) -> Row {
