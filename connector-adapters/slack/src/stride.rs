@@ -7,9 +7,9 @@
 use crate::ts::Ts;
 
 /// Pages of the size asked for that are held at most.
-pub(crate) const HOLD: usize = 8;
-/// A window of so many pages or fewer lets the next one be twice as long.
-const FEW: usize = 2;
+pub(crate) const HOLD: usize = 6;
+/// So many pages a window should have: the last of them is mostly short, and more than are held are asked for in vain.
+const WANTED: u64 = 5;
 
 /// The length of the next window, in microseconds; none: all there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,11 +17,13 @@ pub(crate) struct Stride {
     pub(crate) width: Option<u64>,
     /// Up to here is known to be more than can be held.
     too_much: Option<Ts>,
+    /// The length of the window after the next one, which asks for what is older than the channel.
+    then: Option<u64>,
 }
 
 impl Stride {
     pub(crate) fn new(width: Option<u64>) -> Self {
-        Self { width: width.map(|width| width.max(1)), too_much: None }
+        Self { width: width.map(|width| width.max(1)), too_much: None, then: None }
     }
 
     /// The last `ts` of a window that begins after `low`; none: it has no end.
@@ -34,8 +36,15 @@ impl Stride {
     pub(crate) fn overflowed(&mut self, low: Ts, begins: Ts, bottom: Ts, newest: Ts) {
         let asked = self.width;
         let before = begins.micros().saturating_sub(low.micros()).saturating_sub(1);
-        let half = (newest.micros().saturating_sub(bottom.micros()) / 2).max(1);
-        let width = if before > 0 && begins < bottom { before } else { half };
+        // Two thirds of what was held.
+        let dense = (newest.micros().saturating_sub(bottom.micros()) / 3 * 2).max(1);
+        let width = if before > 0 && begins < bottom {
+            self.then = Some(dense);
+            before
+        } else {
+            self.then = None;
+            dense
+        };
         // It must become shorter each time, or there is no end to it.
         self.width = Some(asked.map_or(width, |asked| width.min(asked / 2).max(1)));
         self.too_much = Some(newest);
@@ -44,14 +53,20 @@ impl Stride {
     /// The window after `low` had so many pages.
     pub(crate) fn succeeded(&mut self, low: Ts, pages: usize) {
         let Some(width) = self.width else { return };
-        let next = match pages {
+        if pages == 0
+            && let Some(then) = self.then.take()
+        {
+            self.width = Some(then);
+            return;
+        }
+        let next = match pages as u64 {
             0 => {
                 // Not beyond half of what is known to be too much: from there on it would overflow again.
                 let rest = self.too_much.map(|end| end.micros().saturating_sub(low.micros()) / 2);
                 let longest = rest.filter(|rest| *rest > 0).unwrap_or(u64::MAX);
                 width.saturating_mul(8).min(longest.max(width))
             }
-            1..=FEW => width.saturating_mul(2),
+            few if few < WANTED => (width / few).saturating_mul(WANTED).max(width),
             _ => width,
         };
         self.width = Some(next);
@@ -98,9 +113,9 @@ mod tests {
     fn a_small_channel_takes_one_window_and_an_even_one_little_more_than_its_pages() {
         let begins = at(1_600_000_000);
         let even = |count: u64| (0..count).map(|n| at(1_600_000_000 + n * 60)).collect::<Vec<_>>();
-        assert_eq!(read(&even(1_500), begins, 200), 8);
+        assert_eq!(read(&even(1_100), begins, 200), 6);
         let pages = read(&even(100_000), begins, 200);
-        assert!(pages <= 500 + 500 / 4 + 30, "{pages}");
+        assert!(pages <= 500 + 500 / 5, "{pages}");
     }
 
     #[test]
@@ -108,11 +123,11 @@ mod tests {
         let bursts: Vec<Ts> = (0..20u64)
             .flat_map(|burst| {
                 (0..2_000u64)
-                    .map(move |n| Ts::from_micros((1_500_000_000 + burst * 5_000_000) * 1_000_000 + n))
+                    .map(move |n| Ts::from_micros((1_500_000_000 + burst * 5_000_000 + n) * 1_000_000))
             })
             .collect();
         let pages = read(&bursts, at(1_500_000_000), 200);
-        assert!(pages < 20 * 10 * 20, "{pages}");
+        assert!(pages < 20 * 10 * 5, "{pages}");
         // Messages that are older than the channel, because they were imported.
         let imported: Vec<Ts> = (0..5_000u64).map(|n| at(1_000_000_000 + n)).collect();
         let pages = read(&imported, at(1_600_000_000), 200);

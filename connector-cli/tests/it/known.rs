@@ -7,9 +7,12 @@ use crate::desk::connector;
 #[tokio::test]
 async fn list_names_each_connector_with_id_method_version_and_modes() {
     let list = connector(&["--json", "list"]).await.exits(0).document();
-    for (id, method) in
-        [("salesforce/auto", "auto"), ("salesforce/bulk", "bulk"), ("salesforce/rest", "rest")]
-    {
+    for (id, method) in [
+        ("salesforce/auto", "auto"),
+        ("salesforce/bulk", "bulk"),
+        ("salesforce/rest", "rest"),
+        ("slack/web", "web"),
+    ] {
         let known = list["connectors"].as_array().unwrap().iter().find(|entry| entry["id"] == id).unwrap();
         assert_eq!(known["method"], method);
         assert_eq!(known["modes"], json!(["incremental", "full"]));

@@ -1,0 +1,187 @@
+//! The connector against the rules that every connector keeps.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use connector_sdk::{Factory, Timestamp};
+use connector_testkit::{
+    conformance::{Doing, Fixture, Other, Row, World},
+    fault::{Fault, Faults, Matcher},
+    slack::{ChannelKind, FakeWorkspace},
+};
+use serde_json::{Map, Value, json};
+
+use super::host::{MINUTE, config, factory, start, with};
+
+connector_testkit::conformance!(start_chat);
+
+/// The field that messages do not have at first.
+const GRADE: &str = "grade";
+
+struct Chat {
+    ws: FakeWorkspace,
+    page: usize,
+    has_thin_pages: bool,
+    has_grade: AtomicBool,
+}
+
+async fn start_chat(world: World) -> Chat {
+    let builder = FakeWorkspace::builder().seed(world.seed).channels(2).private_channels(0).direct(0, 0);
+    let ws = start(builder.users(5).thread_every(0).messages(world.rows / 2)).await;
+    if world.rows % 2 == 1 {
+        ws.post(&ws.channels(ChannelKind::Public)[0], "the odd one");
+        ws.advance(MINUTE);
+    }
+    ws.thin_pages(world.thin_pages);
+    Chat { ws, page: world.page, has_thin_pages: world.thin_pages, has_grade: AtomicBool::new(false) }
+}
+
+impl Chat {
+    /// The channel that things happen in, in turn.
+    fn channel(&self, index: usize) -> String {
+        self.ws.channels(ChannelKind::Public)[index % 2].clone()
+    }
+
+    fn messages(&self) -> Vec<(String, Value)> {
+        let channels = self.ws.channels(ChannelKind::Public);
+        channels
+            .iter()
+            .flat_map(|channel| self.ws.truth(channel).into_iter().map(|message| (channel.clone(), message)))
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Fixture for Chat {
+    fn factory(&self) -> Arc<dyn Factory> {
+        factory()
+    }
+
+    /// Edits of all messages are found again: what changes is what the rules are about.
+    fn config(&self) -> Value {
+        with(with(config(&self.ws), "page_size", json!(self.page)), "lookback", json!("365d"))
+    }
+
+    fn stream(&self) -> &'static str {
+        "messages"
+    }
+
+    fn page(&self) -> usize {
+        self.page
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let row = |(channel, message): (String, Value)| {
+            let Value::Object(fields) = message else { panic!("a message is an object") };
+            let key = Map::from_iter([
+                ("channel".to_owned(), Value::from(channel)),
+                ("ts".to_owned(), fields["ts"].clone()),
+            ]);
+            Row { key, fields }
+        };
+        self.messages().into_iter().map(row).collect()
+    }
+
+    async fn insert(&self, count: usize) {
+        self.ws.advance(MINUTE);
+        for index in 0..count {
+            let channel = self.channel(index);
+            let ts = self.ws.post(&channel, &format!("new {index}"));
+            if self.has_grade.load(Ordering::SeqCst) {
+                self.ws.change(&channel, &ts, |fields| {
+                    fields.insert(GRADE.to_owned(), json!(index));
+                });
+            }
+        }
+    }
+
+    async fn update(&self, count: usize) {
+        self.ws.advance(MINUTE);
+        for (channel, message) in self.messages().into_iter().take(count) {
+            let text = format!("{} (edited)", message["text"].as_str().unwrap_or_default());
+            assert!(self.ws.edit(&channel, message["ts"].as_str().unwrap(), &text));
+        }
+    }
+
+    async fn delete(&self, count: usize) {
+        self.ws.advance(MINUTE);
+        for (channel, message) in self.messages().into_iter().take(count) {
+            assert!(self.ws.delete_message(&channel, message["ts"].as_str().unwrap()));
+        }
+    }
+
+    fn requests(&self) -> u64 {
+        self.ws.requests().len() as u64
+    }
+
+    fn faults(&self) -> &Faults {
+        self.ws.faults()
+    }
+
+    fn pages(&self) -> Matcher {
+        Matcher::path("/conversations.history")
+    }
+
+    fn whoami(&self) -> Matcher {
+        Matcher::path("/auth.test")
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![self.ws.bot_token().to_owned()]
+    }
+
+    fn lead_in_a_circle(&self, pages: usize) -> bool {
+        let leading_to = |page: usize| {
+            let body = json!({
+                "ok": true, "messages": [], "has_more": true, "response_metadata": { "next_cursor": format!("page{page}") },
+            });
+            Fault::status(200).with_body(body.to_string())
+        };
+        for page in 0..pages {
+            let at = self.pages().query(format!("cursor=page{page}"));
+            self.faults().on(at).always().then(leading_to((page + 1) % pages));
+        }
+        self.faults().on(self.pages()).always().then(leading_to(0));
+        true
+    }
+
+    fn has_thin_pages(&self) -> bool {
+        self.has_thin_pages
+    }
+
+    async fn add_field(&self) -> Option<String> {
+        self.has_grade.store(true, Ordering::SeqCst);
+        Some(GRADE.to_owned())
+    }
+
+    fn other(&self) -> Option<Other> {
+        Some(Other { stream: "users".to_owned(), pages: Matcher::path("/users.list") })
+    }
+
+    fn doing(&self) -> Option<Doing> {
+        Some(Doing {
+            action: "send".to_owned(),
+            input: json!({ "channel": self.channel(0), "text": "Done" }),
+            requests: Matcher::path("/chat.postMessage"),
+        })
+    }
+
+    fn done(&self) -> u64 {
+        self.messages().iter().filter(|(_, message)| message["text"] == "Done").count() as u64
+    }
+
+    fn set_clock(&self, now: Timestamp) -> bool {
+        self.ws.skew(now.as_millis() - self.ws.now());
+        true
+    }
+
+    fn snapshot(&self) -> Option<PathBuf> {
+        Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/conformance")))
+    }
+}
