@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod auth;
+mod catalog;
+mod config;
+mod connector;
+mod fault;
+mod hosts;
+mod limits;
+mod manifest;
+mod method;
+mod ts;
+
+use connector_sdk::{Context, Factory, contract::TypedFactory};
+
+pub use config::{Auth, ChannelType, Oauth, SlackConfig, TokenAuth};
+pub use connector::Slack;
+pub use fault::error_code;
+
+/// A workspace read and written by the Web API: what a host registers as `slack/web`.
+///
+/// ```
+/// use connector_sdk::{Context, Factory};
+/// use serde_json::value::RawValue;
+///
+/// let factory = connector_slack::web();
+/// assert_eq!(factory.manifest().id().as_str(), "slack/web");
+///
+/// let config = r#"{ "auth": { "bot_token": { "token": "xoxb-…" } } }"#;
+/// let config = RawValue::from_string(config.into()).unwrap();
+/// let connector = factory.connect(&config, &Context::builder("acme", "acme-chat").build());
+/// assert!(connector.is_ok());
+/// ```
+pub fn web() -> impl Factory {
+    TypedFactory::new(manifest::web(), |config: SlackConfig, cx: &Context| Slack::connect(&config, cx))
+        .with_sign_in(|config, cx| auth::sign_in(&config, cx))
+}
