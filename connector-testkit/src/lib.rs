@@ -9,4 +9,5 @@ pub mod memory;
 mod random;
 pub mod salesforce;
 pub mod scripted;
+pub mod slack;
 pub mod vendor;

@@ -13,6 +13,7 @@ mod faults;
 mod history;
 mod run;
 mod salesforce_org;
+mod slack;
 mod spec;
 mod sweep;
 mod tidy;

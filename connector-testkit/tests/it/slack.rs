@@ -1,0 +1,6 @@
+//! The fake Slack workspace, asked over HTTP as a client asks.
+
+mod client;
+mod reading;
+
+pub(crate) use client::{Answer, Client, within};
