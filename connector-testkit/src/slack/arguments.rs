@@ -64,7 +64,8 @@ impl Arguments {
         let text = String::from_utf8_lossy(body);
         for part in text.split(&format!("--{boundary}")).skip(1) {
             let Some((head, value)) = part.split_once("\r\n\r\n") else { continue };
-            let name = head.split_once("name=\"").and_then(|(_, rest)| rest.split_once('"')).ok_or_else(bad)?.0;
+            let name =
+                head.split_once("name=\"").and_then(|(_, rest)| rest.split_once('"')).ok_or_else(bad)?.0;
             let value = value.strip_suffix("\r\n").unwrap_or(value);
             self.0.insert(name.to_owned(), value.to_owned());
         }

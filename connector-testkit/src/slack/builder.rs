@@ -28,7 +28,10 @@ pub struct Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("users", &self.users).field("plan", &self.plan).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("users", &self.users)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
     }
 }
 

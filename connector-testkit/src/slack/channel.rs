@@ -156,7 +156,8 @@ impl Channel {
 
     /// What a parent says of its replies.
     pub(super) fn thread_fields(&self, cast: Cast<'_>, message: &Message) -> Option<ThreadFields> {
-        let replies = self.threads.get(&message.ts).filter(|replies| message.parent && !replies.is_empty())?;
+        let replies =
+            self.threads.get(&message.ts).filter(|replies| message.parent && !replies.is_empty())?;
         let drawn = self.drawn(cast, Some(message.ts));
         let mut users: Vec<String> = Vec::new();
         for reply in replies {
@@ -175,7 +176,14 @@ impl Channel {
     }
 
     /// Appends a message as it is served.
-    pub(super) fn write(&self, cast: Cast<'_>, message: &Message, thread: Option<Ts>, view: View, to: &mut Vec<u8>) {
+    pub(super) fn write(
+        &self,
+        cast: Cast<'_>,
+        message: &Message,
+        thread: Option<Ts>,
+        view: View,
+        to: &mut Vec<u8>,
+    ) {
         let parent = if message.parent { self.thread_fields(cast, message) } else { None };
         message.write(&self.drawn(cast, thread), parent.as_ref(), view, to);
     }

@@ -1,5 +1,6 @@
 //! What a test may ask of the workspace and change in it, beside the API.
 
+use std::net::SocketAddr;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::fault::Faults;
 use super::channel::ChannelKind;
 use super::log::{LoggedRequest, TokenKind};
 use super::tokens::OAuth;
-use super::workspace::{BOT_USER, FakeWorkspace, TEAM};
+use super::workspace::{BOT_USER, FakeWorkspace, Refused, TEAM};
 
 impl FakeWorkspace {
     /// Where it is reached: `http://127.0.0.1:PORT`.
@@ -107,7 +108,11 @@ impl FakeWorkspace {
     #[must_use]
     pub fn channels(&self, kind: ChannelKind) -> Vec<String> {
         let data = self.workspace.data();
-        data.channels.iter().filter(|channel| channel.kind == kind).map(|channel| channel.id.clone()).collect()
+        data.channels
+            .iter()
+            .filter(|channel| channel.kind == kind)
+            .map(|channel| channel.id.clone())
+            .collect()
     }
 
     /// Puts the bot into a channel, or takes it out. An id that is unknown changes nothing.
@@ -191,18 +196,42 @@ impl FakeWorkspace {
 
     /// The next call of this method is answered `ok: false` with this code, before it does anything. Codes queue.
     pub fn refuse(&self, method: &str, code: &str) {
-        let mut data = self.workspace.data();
-        data.refusals.entry(method.to_owned()).or_default().push_back(Some(code.to_owned()));
+        self.order(method, Some(Refused { code: code.to_owned(), after: false }));
+    }
+
+    /// The next call of this method does its work and is answered `ok: false` with this code all the same, as
+    /// `fatal_error` and `internal_error` may be (B1). Codes queue.
+    pub fn refuse_after(&self, method: &str, code: &str) {
+        self.order(method, Some(Refused { code: code.to_owned(), after: true }));
     }
 
     /// The next calls of this method, so many, are answered as usual before a code that is queued after this.
     pub fn let_pass(&self, method: &str, calls: usize) {
-        let mut data = self.workspace.data();
-        data.refusals.entry(method.to_owned()).or_default().extend(std::iter::repeat_n(None, calls));
+        (0..calls).for_each(|_| self.order(method, None));
+    }
+
+    fn order(&self, method: &str, refused: Option<Refused>) {
+        self.workspace.data().refusals.entry(method.to_owned()).or_default().push_back(refused);
     }
 
     /// All cursors that were given out have expired: `invalid_cursor`.
     pub fn expire_cursors(&self) {
         self.workspace.data().pages.generation += 1;
+    }
+
+    /// From now on messages that the API posts can be read only this much later, under the `ts` of their posting.
+    pub fn set_visibility_delay(&self, delay: Duration) {
+        self.workspace.data().visibility_delay = i64::try_from(delay.as_millis()).unwrap_or(i64::MAX);
+    }
+
+    /// From now on clients are sent there for uploads: a proxy stands in front of [`FakeWorkspace::address`].
+    pub fn stands_behind(&self, url: impl Into<String>) {
+        *self.workspace.front.lock().unwrap_or_else(PoisonError::into_inner) = Some(url.into());
+    }
+
+    /// Where the server itself listens, for what stands in front of it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 }

@@ -11,11 +11,8 @@ use super::workspace::{BOT_USER, TEAM};
 /// each kind that is asked for.
 pub(super) fn list(call: &Call<'_>) -> Outcome {
     let kinds = kinds(call.arguments.text("types"))?;
-    let lacking: Vec<String> = kinds
-        .iter()
-        .map(|kind| format!("{}:read", kind.scope()))
-        .filter(|scope| !call.has(scope))
-        .collect();
+    let lacking: Vec<String> =
+        kinds.iter().map(|kind| format!("{}:read", kind.scope())).filter(|scope| !call.has(scope)).collect();
     if !lacking.is_empty() {
         return Err(call.missing(&lacking.iter().map(String::as_str).collect::<Vec<_>>()));
     }

@@ -109,7 +109,8 @@ impl Drawn<'_> {
         to.extend_from_slice(b",\"reactions\":[");
         let first = random.below(REACTIONS.len() as u64);
         for which in 0..1 + random.below(3) {
-            let name = REACTIONS[usize::try_from((first + which) % REACTIONS.len() as u64).unwrap_or_default()];
+            let name =
+                REACTIONS[usize::try_from((first + which) % REACTIONS.len() as u64).unwrap_or_default()];
             // Nobody reacts twice with one name.
             let count = (1 + random.below(12)).min(self.users.len() as u64);
             let start = random.next();
@@ -163,7 +164,9 @@ mod tests {
                     .zip(full.get("reactions").and_then(Value::as_array).into_iter().flatten())
                 {
                     assert_eq!(kept["count"], kept["users"].as_array().unwrap().len());
-                    cut += usize::from(shown["users"].as_array().unwrap().len() < kept["count"].as_u64().unwrap() as usize);
+                    cut += usize::from(
+                        shown["users"].as_array().unwrap().len() < kept["count"].as_u64().unwrap() as usize,
+                    );
                 }
             }
             assert!(cut > 10, "some reactions are cut");

@@ -89,7 +89,8 @@ impl Call<'_> {
 
     /// The conversation that `channel` names, as far as the caller may know of it.
     pub(super) fn channel<'d>(&self, data: &'d Data, what: &str) -> Result<&'d Channel, Refusal> {
-        let channel = data.channel(self.arguments.text("channel").ok_or_else(|| Refusal::new("channel_not_found"))?)?;
+        let channel =
+            data.channel(self.arguments.text("channel").ok_or_else(|| Refusal::new("channel_not_found"))?)?;
         if channel.kind != ChannelKind::Public && !self.is_in(channel) {
             return Err(Refusal::new("channel_not_found"));
         }
@@ -104,6 +105,10 @@ impl Call<'_> {
 
     /// Who the caller is, by id.
     pub(super) fn user(&self, data: &Data) -> String {
-        if self.kind == TokenKind::User { data.ids.first().cloned().unwrap_or_default() } else { BOT_USER.to_owned() }
+        if self.kind == TokenKind::User {
+            data.ids.first().cloned().unwrap_or_default()
+        } else {
+            BOT_USER.to_owned()
+        }
     }
 }

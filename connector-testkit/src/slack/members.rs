@@ -15,7 +15,8 @@ pub(super) fn list(call: &Call<'_>) -> Outcome {
     if !paged && data.users.len() > WITHOUT_LIMIT {
         return Err(Refusal::new("limit_required"));
     }
-    let page = data.pages.slice(&data.users, |user| &user.id, (call.arguments, "user"), (WITHOUT_LIMIT, 1000));
+    let page =
+        data.pages.slice(&data.users, |user| &user.id, (call.arguments, "user"), (WITHOUT_LIMIT, 1000));
     let (users, metadata) = page?;
     let with_email = call.has("users:read.email");
     let members: Vec<Value> = users.iter().map(|user| user.view(with_email)).collect();

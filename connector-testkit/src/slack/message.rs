@@ -48,9 +48,17 @@ pub(super) struct ThreadFields {
 
 impl Message {
     /// Appends it as JSON.
-    pub(super) fn write(&self, drawn: &Drawn<'_>, thread: Option<&ThreadFields>, view: View, to: &mut Vec<u8>) {
+    pub(super) fn write(
+        &self,
+        drawn: &Drawn<'_>,
+        thread: Option<&ThreadFields>,
+        view: View,
+        to: &mut Vec<u8>,
+    ) {
         match (&self.body, thread) {
-            (Body::Drawn(number), None) if !view.unknown && !view.all_users => drawn.write(*number, self.ts, to),
+            (Body::Drawn(number), None) if !view.unknown && !view.all_users => {
+                drawn.write(*number, self.ts, to)
+            }
             _ => {
                 // A value of ours always can be written.
                 let _ = serde_json::to_writer(to, &self.value(drawn, thread, view));
@@ -112,11 +120,19 @@ impl Message {
 /// What a vendor adds one day without a word: a subtype, a field of a new shape, a new value of an old enum, a number
 /// that no double holds. The same for the same message.
 fn add_unknown(fields: &mut Map<String, Value>, ts: Ts) {
-    fields.insert("x_field_of_tomorrow".to_owned(), json!({ "depth": { "list": [1, null, "äöü"] }, "on": true }));
+    fields.insert(
+        "x_field_of_tomorrow".to_owned(),
+        json!({ "depth": { "list": [1, null, "äöü"] }, "on": true }),
+    );
     fields.insert("x_large_number".to_owned(), json!(9_007_199_254_740_993_u64));
     match ts.0 % 3 {
         0 => drop(fields.insert("subtype".to_owned(), json!("quantum_message"))),
-        1 => drop(fields.insert("blocks".to_owned(), json!([{ "type": "hologram", "block_id": "b1", "mode": "spin" }]))),
+        1 => {
+            drop(fields.insert(
+                "blocks".to_owned(),
+                json!([{ "type": "hologram", "block_id": "b1", "mode": "spin" }]),
+            ))
+        }
         _ => drop(fields.insert("user".to_owned(), Value::Null)),
     }
 }

@@ -96,7 +96,9 @@ impl Pages {
         let limit = limit(arguments, default, most)?;
         let start = match &place.at {
             None => 0,
-            Some(at) => all.iter().position(|row| id(row) == at).ok_or_else(|| Refusal::new("invalid_cursor"))?,
+            Some(at) => {
+                all.iter().position(|row| id(row) == at).ok_or_else(|| Refusal::new("invalid_cursor"))?
+            }
         };
         let end = (start + self.size(limit, &place)).min(all.len());
         let next = all.get(end).map(|row| self.cursor(prefix, id(row), end == start));

@@ -80,7 +80,8 @@ fn channel(
         _ => users.len(),
     };
     let start = usize::try_from(random.below(users.len().max(1) as u64)).unwrap_or_default();
-    let mut members: Vec<String> = users.iter().cycle().skip(start).take(most.min(users.len())).cloned().collect();
+    let mut members: Vec<String> =
+        users.iter().cycle().skip(start).take(most.min(users.len())).cloned().collect();
     members.push(bot_user.to_owned());
     if kind != ChannelKind::Im {
         members.sort();
@@ -92,6 +93,11 @@ fn channel(
         .map(|(ts, number)| Message { ts: *ts, body: Body::Drawn(number), parent: false })
         .collect();
     let threads = threads(plan, random, &mut messages);
+    let by = users.first().cloned().unwrap_or_default();
+    let pinned = [messages.len() / 3, messages.len() / 2];
+    let pinned = pinned.iter().filter_map(|at| messages.get(*at)).map(|message| message.ts);
+    let mut pins: Vec<(Ts, i64, String)> = pinned.map(|ts| (ts, plan.newest / 1000, by.clone())).collect();
+    pins.dedup();
     Channel {
         id: id(random, letter),
         name,
@@ -105,7 +111,7 @@ fn channel(
         last: messages.last().map_or(Ts::default(), |message| message.ts),
         messages,
         threads,
-        pins: Vec::new(),
+        pins,
     }
 }
 
@@ -121,7 +127,8 @@ fn times(plan: &Plan) -> Vec<Ts> {
         })
         .collect();
     let total: u128 = gaps.iter().skip(1).map(|gap| u128::from(*gap)).sum::<u128>().max(1);
-    let (first, span) = (Ts::from_millis(plan.newest - plan.span).0, u128::try_from(plan.span).unwrap_or_default() * 1000);
+    let (first, span) =
+        (Ts::from_millis(plan.newest - plan.span).0, u128::try_from(plan.span).unwrap_or_default() * 1000);
     let mut passed = 0;
     let mut last = 0;
     let mut times = Vec::with_capacity(plan.messages);
@@ -142,7 +149,9 @@ fn times(plan: &Plan) -> Vec<Ts> {
 fn threads(plan: &Plan, random: &mut Random, messages: &mut [Message]) -> HashMap<Ts, Vec<Message>> {
     let mut threads = HashMap::new();
     let newest = messages.last().map_or(0, |message| message.ts.0);
-    for at in (0..messages.len()).filter(|at| plan.thread_every > 0 && at % plan.thread_every == plan.thread_every / 2) {
+    for at in (0..messages.len())
+        .filter(|at| plan.thread_every > 0 && at % plan.thread_every == plan.thread_every / 2)
+    {
         let parent = messages[at].ts;
         let mut last = parent.0;
         let mut replies = Vec::new();

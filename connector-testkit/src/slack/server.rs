@@ -7,9 +7,9 @@ use axum::body::to_bytes;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{DATE, HeaderValue};
 use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 
 use crate::fault::{Connection, Fault, Seen};
 
@@ -18,7 +18,7 @@ use super::gate::{self, Call};
 use super::log::{LoggedRequest, TokenKind};
 use super::reply::{self, Outcome, Refusal, Said};
 use super::workspace::Workspace;
-use super::{account, conversations, history, members, methods};
+use super::{account, chat, conversations, files, history, members, methods, oauth, reactions, socket};
 
 /// Bytes of a body that are read; uploads of a test are smaller.
 const MAX_BODY: usize = 64 * 1024 * 1024;
@@ -99,12 +99,16 @@ fn route(
     workspace: &Workspace,
     head: &Parts,
     arguments: &Arguments,
-    _body: &Bytes,
+    body: &Bytes,
     refused: bool,
 ) -> Response {
     let segments: Vec<&str> = head.uri.path().split('/').filter(|segment| !segment.is_empty()).collect();
     match segments.as_slice() {
         ["api", name] => method(workspace, head, arguments, name, refused),
+        ["upload", "v1", address] if head.method == http::Method::POST => {
+            files::receive(workspace, head, address, body)
+        }
+        ["oauth", "v2", "authorize"] => oauth::authorize(workspace, head.uri.query().unwrap_or_default()),
         _ => reply::text(StatusCode::NOT_FOUND, "text/html; charset=utf-8", "<h1>Not Found</h1>"),
     }
 }
@@ -116,7 +120,8 @@ fn method(workspace: &Workspace, head: &Parts, arguments: &Arguments, name: &str
         workspace.tokens().forget(token);
     }
     let Some(method) = methods::find(name) else {
-        return Refusal { more: vec![("req_method", name.into())], ..Refusal::new("unknown_method") }.response();
+        return Refusal { more: vec![("req_method", name.into())], ..Refusal::new("unknown_method") }
+            .response();
     };
     let kind = gate::kind(workspace, token);
     let scopes = match kind {
@@ -124,7 +129,13 @@ fn method(workspace: &Workspace, head: &Parts, arguments: &Arguments, name: &str
         _ => workspace.tokens().scopes.clone(),
     };
     let call = Call { workspace, method, arguments, kind, token, scopes, now: workspace.now() };
-    let outcome = call.admit().and_then(|()| budget(&call)).and_then(|()| dispatch(&call));
+    let outcome = call.admit().and_then(|()| budget(&call)).and_then(|after| {
+        let outcome = dispatch(&call, &head.headers);
+        match after {
+            Some(code) if outcome.is_ok() => Err(Refusal::new(code)),
+            _ => outcome,
+        }
+    });
     let mut response = match outcome {
         Ok(answer) => answer.response(),
         Err(refusal) => refusal.response(),
@@ -141,19 +152,22 @@ fn method(workspace: &Workspace, head: &Parts, arguments: &Arguments, name: &str
     response
 }
 
-/// The budget, the workspace an organisation's token means, and what the test has told to refuse.
-fn budget(call: &Call<'_>) -> Result<(), Refusal> {
+/// The budget, the workspace an organisation's token means, and what the test has told to refuse: now, or by the code
+/// that is answered, after the work is done.
+fn budget(call: &Call<'_>) -> Result<Option<String>, Refusal> {
     let mut data = call.workspace.data();
+    data.settle(call.now);
     data.limits.pass(call.method, call.arguments.text("channel"), call.now)?;
     call.team(&data)?;
-    let Some(refusals) = data.refusals.get_mut(call.method.name) else { return Ok(()) };
+    let Some(refusals) = data.refusals.get_mut(call.method.name) else { return Ok(None) };
     match refusals.pop_front().flatten() {
-        Some(code) => Err(Refusal::new(code)),
-        None => Ok(()),
+        Some(refused) if refused.after => Ok(Some(refused.code)),
+        Some(refused) => Err(Refusal::new(refused.code)),
+        None => Ok(None),
     }
 }
 
-fn dispatch(call: &Call<'_>) -> Outcome {
+fn dispatch(call: &Call<'_>, headers: &HeaderMap) -> Outcome {
     match call.method.name {
         "auth.test" => account::test(call),
         "team.info" => account::team(call),
@@ -167,6 +181,20 @@ fn dispatch(call: &Call<'_>) -> Outcome {
         "users.info" => members::info(call),
         "users.lookupByEmail" => members::by_email(call),
         "usergroups.list" => members::groups(call),
+        "files.list" => files::list(call),
+        "files.info" => files::info(call),
+        "files.getUploadURLExternal" => files::begin(call),
+        "files.completeUploadExternal" => files::complete(call),
+        "reactions.get" => reactions::get(call),
+        "reactions.list" => reactions::list(call),
+        "reactions.add" => reactions::add(call),
+        "pins.list" => reactions::pins(call),
+        "chat.postMessage" => chat::post(call),
+        "chat.update" => chat::update(call),
+        "chat.delete" => chat::delete(call),
+        "oauth.v2.access" => oauth::access(call, headers),
+        "oauth.v2.exchange" => oauth::exchange(call, headers),
+        "apps.connections.open" => socket::open(call),
         _ => Err(Refusal::new("unknown_method")),
     }
 }

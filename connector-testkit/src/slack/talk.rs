@@ -55,14 +55,18 @@ impl FakeWorkspace {
     /// Changes the fields of a message as one likes. False where there is none.
     pub fn change(&self, channel: &str, ts: &str, change: impl FnOnce(&mut Map<String, Value>)) -> bool {
         let mut data = self.workspace.data();
-        let (Ok((channel, cast)), Some(ts)) = (data.channel_mut(channel), Ts::parse(ts)) else { return false };
+        let (Ok((channel, cast)), Some(ts)) = (data.channel_mut(channel), Ts::parse(ts)) else {
+            return false;
+        };
         channel.change(cast, ts, change)
     }
 
     /// Somebody takes a message away. False where there is none.
     pub fn delete_message(&self, channel: &str, ts: &str) -> bool {
         let mut data = self.workspace.data();
-        let (Ok((channel, cast)), Some(ts)) = (data.channel_mut(channel), Ts::parse(ts)) else { return false };
+        let (Ok((channel, cast)), Some(ts)) = (data.channel_mut(channel), Ts::parse(ts)) else {
+            return false;
+        };
         channel.remove(cast, ts)
     }
 
@@ -137,8 +141,60 @@ impl FakeWorkspace {
         self.workspace.data().usergroups.clone()
     }
 
+    /// Somebody pins a message. False where there is none.
+    pub fn pin(&self, channel: &str, ts: &str) -> bool {
+        let now = self.workspace.now() / 1000;
+        let mut data = self.workspace.data();
+        let user = data.ids.first().cloned().unwrap_or_default();
+        let (Ok((channel, _)), Some(ts)) = (data.channel_mut(channel), Ts::parse(ts)) else { return false };
+        let there = channel.find(ts).is_some();
+        if there {
+            channel.pins.push((ts, now, user));
+        }
+        there
+    }
+
+    /// A message with everything that is kept of it: `metadata`, and all users of its reactions. Null where there is
+    /// none.
+    #[must_use]
+    pub fn message_truth(&self, channel: &str, ts: &str) -> Value {
+        let mut all = self.read(channel, |data, channel| {
+            let view = View { metadata: true, all_users: true, unknown: data.unknown };
+            let found = Ts::parse(ts).and_then(|ts| channel.find(ts));
+            found
+                .map(|(message, thread)| channel.value(data.cast(), message, thread, view))
+                .into_iter()
+                .collect()
+        });
+        all.pop().unwrap_or_default()
+    }
+
+    /// What was posted by the API, oldest first, each message with its `channel` and its `metadata`, as it was posted.
+    #[must_use]
+    pub fn posts(&self) -> Vec<Value> {
+        self.workspace.data().posts.clone()
+    }
+
+    /// All files, newest first, as files.list serves them long after they were uploaded.
+    #[must_use]
+    pub fn files_truth(&self) -> Vec<Value> {
+        let mut files = self.workspace.data().files.clone();
+        for file in files.iter_mut().filter_map(Value::as_object_mut) {
+            file.remove("uploaded");
+        }
+        files
+    }
+
+    /// The bytes that were uploaded as this file.
+    #[must_use]
+    pub fn uploaded(&self, file: &str) -> Option<Vec<u8>> {
+        self.workspace.data().uploaded(file).map(Into::into)
+    }
+
     fn read(&self, channel: &str, read: impl FnOnce(&Data, &Channel) -> Vec<Value>) -> Vec<Value> {
-        let data = self.workspace.data();
+        let now = self.workspace.now();
+        let mut data = self.workspace.data();
+        data.settle(now);
         data.channel(channel).map(|channel| read(&data, channel)).unwrap_or_default()
     }
 }

@@ -7,9 +7,6 @@ use std::fmt;
 pub(super) struct Ts(pub(super) u64);
 
 impl Ts {
-    /// The later end of time.
-    pub(super) const MAX: Self = Self(u64::MAX);
-
     pub(super) fn from_millis(millis: i64) -> Self {
         Self(u64::try_from(millis).unwrap_or_default().saturating_mul(1000))
     }

@@ -11,8 +11,9 @@ fn history_is_read_newest_first_without_replies_and_page_by_page() {
         let ws = builder.messages(250).start().await.unwrap();
         let client = Client::new(&ws);
         for channel in ws.channels(ChannelKind::Public) {
-            let (mut rows, pages) =
-                client.all("conversations.history", &[("channel", &channel), ("limit", "100")], "messages").await;
+            let (mut rows, pages) = client
+                .all("conversations.history", &[("channel", &channel), ("limit", "100")], "messages")
+                .await;
             assert_eq!(pages, 3);
             rows.reverse();
             assert_eq!(rows, ws.truth(&channel));
@@ -60,7 +61,11 @@ fn a_thread_is_read_oldest_first_after_its_parent() {
         let history = ws.truth(channel);
         for parent in &parents {
             let (rows, _) = client
-                .all("conversations.replies", &[("channel", channel), ("ts", parent), ("limit", "2")], "messages")
+                .all(
+                    "conversations.replies",
+                    &[("channel", channel), ("ts", parent), ("limit", "2")],
+                    "messages",
+                )
                 .await;
             assert_eq!(rows[0]["ts"], *parent);
             assert_eq!(rows[1..], ws.replies_truth(channel, parent));
