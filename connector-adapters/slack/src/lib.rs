@@ -5,6 +5,7 @@ mod auth;
 mod catalog;
 mod config;
 mod connector;
+mod events;
 mod fault;
 mod hosts;
 mod limits;
@@ -16,6 +17,7 @@ use connector_sdk::{Context, Factory, contract::TypedFactory};
 
 pub use config::{Auth, ChannelType, Oauth, SlackConfig, TokenAuth};
 pub use connector::Slack;
+pub use events::{EventsConfig, Mode, SlackEvents};
 pub use fault::error_code;
 
 /// A workspace read and written by the Web API: what a host registers as `slack/web`.
@@ -35,4 +37,14 @@ pub use fault::error_code;
 pub fn web() -> impl Factory {
     TypedFactory::new(manifest::web(), |config: SlackConfig, cx: &Context| Slack::connect(&config, cx))
         .with_sign_in(|config, cx| auth::sign_in(&config, cx))
+}
+
+/// What happens in a workspace, as Slack tells it: what a host registers as `slack/events`.
+///
+/// ```
+/// use connector_sdk::Factory;
+/// assert_eq!(connector_slack::events().manifest().id().as_str(), "slack/events");
+/// ```
+pub fn events() -> impl Factory {
+    events::factory()
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use connector_ingress::{
-    Journal, Listening, ListenerConfig, Scheme,
+    Journal, ListenerConfig, Listening, Scheme,
     listener::Endpoint,
     scheme::{Refused, Verified},
 };
@@ -135,7 +135,9 @@ async fn what_is_not_for_us_is_refused_with_the_status_that_says_why() {
     let server = serve(|config| config.max_body = 100).await;
     let close = "connection: close\r\n";
     let long = "x".repeat(101);
-    let chunked = format!("POST /in HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n65\r\n{long}\r\n0\r\n\r\n");
+    let chunked = format!(
+        "POST /in HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n65\r\n{long}\r\n0\r\n\r\n"
+    );
     for (request, status) in [
         (post("/other", EVENT, close), 404),
         (format!("GET /in HTTP/1.1\r\nhost: x\r\n{close}\r\n"), 405),
@@ -168,7 +170,8 @@ async fn a_sender_is_answered_in_time_though_the_disk_hangs() {
         let answered = async {
             while !posted.is_finished() {
                 SystemClock::new().sleep(Duration::from_millis(5)).await;
-                if server.clock.monotonic() - started < Duration::from_secs(3) && server.clock.sleepers() > 0 {
+                if server.clock.monotonic() - started < Duration::from_secs(3) && server.clock.sleepers() > 0
+                {
                     server.clock.advance(Duration::from_millis(100));
                 }
             }
@@ -201,7 +204,11 @@ async fn a_journal_that_has_failed_is_answered_503_and_never_200() {
 #[tokio::test]
 async fn who_sends_no_head_or_no_body_is_cut_off_by_the_clock() {
     let server = serve(|_| {}).await;
-    for (begun, status) in [("", None), ("POST /in HT", None), ("POST /in HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx", Some(408))] {
+    for (begun, status) in [
+        ("", None),
+        ("POST /in HT", None),
+        ("POST /in HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx", Some(408)),
+    ] {
         let mut stream = server.connect().await;
         stream.write_all(begun.as_bytes()).await.unwrap();
         let before = server.clock.monotonic();

@@ -51,7 +51,9 @@ fn the_published_example_is_taken() {
 
 #[test]
 fn raw_bytes_are_signed_whatever_they_are() {
-    for body in [&b""[..], b"\xff\xfe\x00\r\n", "é🦌\u{2028}".as_bytes(), b" {\"a\" : 1}\n", b"{\"a\":\"\\u00e9\"}"] {
+    for body in
+        [&b""[..], b"\xff\xfe\x00\r\n", "é🦌\u{2028}".as_bytes(), b" {\"a\" : 1}\n", b"{\"a\":\"\\u00e9\"}"]
+    {
         let sent = SENT.to_string();
         let good = headers(&sent, &tag(SECRET, &sent, body));
         assert_eq!(status(&good, body), 200, "{body:?}");
@@ -95,7 +97,8 @@ fn an_old_signature_and_one_from_the_future_are_refused_by_the_clock() {
 fn a_header_that_comes_twice_is_malformed_even_if_both_are_right() {
     let sent = SENT.to_string();
     let good = tag(SECRET, &sent, b"{}");
-    for (name, value) in [("x-slack-signature", good.as_str()), ("x-slack-request-timestamp", sent.as_str())] {
+    for (name, value) in [("x-slack-signature", good.as_str()), ("x-slack-request-timestamp", sent.as_str())]
+    {
         let mut headers = headers(&sent, &good);
         headers.append(name, HeaderValue::from_str(value).unwrap());
         assert_eq!(status(&headers, b"{}"), 400, "{name} twice");
@@ -108,14 +111,33 @@ fn what_is_no_signature_of_this_version_is_malformed() {
     let good = tag(SECRET, &sent, b"{}");
     let hex = good.strip_prefix("v0=").unwrap();
     let bad = [
-        "", "v0=", "v0", hex, &format!("v1={hex}"), &format!("V0={hex}"), &format!("v0={}", &hex[..62]),
-        &format!("v0={hex}00"), &format!("v0={}zz", &hex[..62]), &format!("v0= {}", &hex[..63]),
-        &format!("v0={good}"), &format!("{good},{good}"),
+        "",
+        "v0=",
+        "v0",
+        hex,
+        &format!("v1={hex}"),
+        &format!("V0={hex}"),
+        &format!("v0={}", &hex[..62]),
+        &format!("v0={hex}00"),
+        &format!("v0={}zz", &hex[..62]),
+        &format!("v0= {}", &hex[..63]),
+        &format!("v0={good}"),
+        &format!("{good},{good}"),
     ];
     for bad in bad {
         assert_eq!(status(&headers(&sent, bad), b"{}"), 400, "{bad}");
     }
-    for bad in ["", " ", "+1531420618", "-1", "1531420618.0", "0x5b4", "９", "99999999999999999999", "9223372036854775807"] {
+    for bad in [
+        "",
+        " ",
+        "+1531420618",
+        "-1",
+        "1531420618.0",
+        "0x5b4",
+        "９",
+        "99999999999999999999",
+        "9223372036854775807",
+    ] {
         let mut headers = headers(&sent, &good);
         headers.insert("x-slack-request-timestamp", HeaderValue::from_bytes(bad.as_bytes()).unwrap());
         assert_eq!(status(&headers, b"{}"), 400, "{bad}");
