@@ -7,6 +7,7 @@ fn main() -> ExitCode {
         connectors
             .register(connector_salesforce::rest())?
             .register(connector_salesforce::bulk())?
-            .register(connector_salesforce::auto())
+            .register(connector_salesforce::auto())?
+            .register(connector_slack::events())
     })
 }

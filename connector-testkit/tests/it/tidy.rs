@@ -43,9 +43,19 @@ fn crates_depend_only_in_the_allowed_directions() {
         ("connector-bronze", &["connector-sdk"]),
         ("connector-ingress", &["connector-sdk"]),
         ("connector-salesforce", &["connector-sdk"]),
+        ("connector-slack", &["connector-sdk", "connector-ingress"]),
         ("connector-host", &["connector-sdk"]),
         ("connector-testkit", &["connector-sdk", "connector-host", "connector-bronze"]),
-        ("connector-cli", &["connector-sdk", "connector-host", "connector-bronze", "connector-salesforce"]),
+        (
+            "connector-cli",
+            &[
+                "connector-sdk",
+                "connector-host",
+                "connector-bronze",
+                "connector-salesforce",
+                "connector-slack",
+            ],
+        ),
     ]);
     let nobody_may = ["connector-cli", "connector-examples", "connector-benches"];
     for (name, (normal, dev)) in dependencies() {

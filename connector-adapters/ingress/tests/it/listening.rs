@@ -223,9 +223,11 @@ async fn who_sends_no_head_or_no_body_is_cut_off_by_the_clock() {
     let mut stream = server.connect().await;
     for _ in 0..3 {
         stream.write_all(post("/in", EVENT, "").as_bytes()).await.unwrap();
-        let mut some = [0; 15];
-        bounded(stream.read_exact(&mut some)).await.unwrap();
-        assert_eq!(&some, b"HTTP/1.1 200 OK");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(bounded(stream.read_u8()).await.unwrap());
+        }
+        assert_status(std::str::from_utf8(&answer).unwrap(), 200);
         server.clock.advance(Duration::from_secs(9));
     }
 }
@@ -254,7 +256,7 @@ async fn on_a_stop_who_has_begun_is_answered_and_nobody_else_is_let_in() {
     let server = serve(|_| {}).await;
     let mut begun = server.connect().await;
     let request = post("/in", EVENT, "");
-    let (first, rest) = request.split_at(request.len() - 5);
+    let (first, rest) = request.split_at(request.len() - 2);
     begun.write_all(first.as_bytes()).await.unwrap();
     let mut idle = server.connect().await;
     // Both are accepted.
