@@ -24,16 +24,25 @@ pub(super) async fn run(job: &Job, listener: Box<dyn Listener>, selected: Vec<Se
         ..job.clone()
     };
     let addresses = listener.addresses();
-    let mut served = AbortOnDropHandle::new(tokio::spawn(listener.serve(job.cx.with_stop(closing.clone()))));
+    let clock = job.cx.clock();
+    let task = AbortOnDropHandle::new(tokio::spawn(listener.serve(job.cx.with_stop(closing.clone()))));
+    let late = async {
+        closing.cancelled().await;
+        clock.sleep(job.options.drain).await;
+    };
+    let mut served = pin!(async {
+        tokio::select! {
+            ended = task => flat(ended),
+            () = late => Err(Error::bug("listen", "the listener does not stop")),
+        }
+    });
     for address in &addresses {
         tracing::info!(target: "connector_host::listening", listening = %address, "listening");
     }
     job.progress.listening(&addresses);
     let mut streams = pin!(run_streams(&reading, selected));
-    let clock = job.cx.clock();
     let (mut reports, ended) = tokio::select! {
         ended = &mut served => {
-            let ended = flat(ended);
             if let Err(error) = &ended {
                 tracing::error!(%error, "nothing is taken any more; what was taken is read to its end");
             }
@@ -50,11 +59,7 @@ pub(super) async fn run(job: &Job, listener: Box<dyn Listener>, selected: Vec<Se
         reports = &mut streams => {
             // Nobody reads any more: taking would only fill the journal.
             closing.cancel();
-            let ended = match timeout(&**clock, job.options.drain, &mut served).await {
-                Ok(ended) => flat(ended),
-                Err(elapsed) => Err(Error::bug("listen", format!("the listener does not stop: {elapsed}"))),
-            };
-            (reports, ended)
+            (reports, served.await)
         }
     };
     if job.cx.is_stopping() {

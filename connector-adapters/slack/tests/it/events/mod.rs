@@ -1,5 +1,6 @@
 //! `slack/events` under the run engine, with a registry and a Bronze in memory and a journal on the disk.
 
+mod conformance;
 mod http;
 mod socket;
 
