@@ -46,7 +46,6 @@ pub type Begin = fn(World) -> BoxFuture<'static, Box<dyn Fixture>>;
 
 /// Rules that rest on being the one who asks, by number, each with the reason why who is called has nothing of it.
 const ASKED_ONLY: &[(&str, &str)] = &[
-    ("C-12", "a caller is refused, and not we"),
     ("C-14", "there is no session to a read"),
     ("C-25", "no page is asked for that could fail; what is not taken comes again"),
     ("C-29", "nobody is asked who could ask for a wait while a page is read"),

@@ -39,7 +39,7 @@ pub fn web() -> impl Factory {
         .with_sign_in(|config, cx| auth::sign_in(&config, cx))
 }
 
-/// What happens in a workspace, as Slack tells it: what a host registers as `slack/events`.
+#[doc = include_str!("events/README.md")]
 ///
 /// ```
 /// use connector_sdk::Factory;

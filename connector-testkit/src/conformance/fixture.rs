@@ -176,6 +176,11 @@ pub trait Fixture: Send + Sync {
         false
     }
 
+    /// Whether there is nobody to ask who we are, as where the source calls us and proves itself.
+    fn asks_nobody(&self) -> bool {
+        false
+    }
+
     /// Sends what has happened to who listens at these addresses, or has called us; ends when all of it was taken.
     async fn deliver(&self, addresses: &[SocketAddr]) {
         let _ = addresses;

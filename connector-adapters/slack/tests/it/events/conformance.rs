@@ -56,23 +56,30 @@ async fn start(world: World, by_http: bool) -> App {
     app
 }
 
+/// Rules that rest on being the one who asks; the suite says why for each.
+const ASKED_ONLY: [&str; 12] =
+    ["C-14", "C-25", "C-29", "C-30", "C-31", "C-35", "C-36", "C-37", "C-38", "C-41", "C-42", "C-43"];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_of_the_rules_is_not_tested_is_known() {
-    let begin: Begin = |world| Box::pin(async move { Box::new(by_socket(world).await) as _ });
+    let by_socket: Begin = |world| Box::pin(async move { Box::new(by_socket(world).await) as _ });
+    // Nothing was released yet.
+    assert_not_tested(by_socket, &["C-44"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_of_the_rules_is_not_tested_by_http_is_known() {
+    let by_http: Begin = |world| Box::pin(async move { Box::new(by_http(world).await) as _ });
+    assert_not_tested(by_http, &["C-11", "C-12", "C-13", "C-44"]).await;
+}
+
+async fn assert_not_tested(begin: Begin, besides: &[&str]) {
     let found = untested(begin, 1).await.unwrap();
-    let numbers: Vec<&str> = found.iter().filter_map(|line| line.split(' ').next()).collect();
-    let asked_only = [
-        "C-12", "C-14", "C-25", "C-29", "C-30", "C-31", "C-35", "C-36", "C-37", "C-38", "C-41", "C-42",
-        "C-43",
-    ];
-    for rule in asked_only {
-        assert!(numbers.contains(&rule), "{rule}: {found:?}");
-    }
-    assert_eq!(
-        numbers.iter().filter(|number| !asked_only.contains(number)).collect::<Vec<_>>(),
-        ["C-44"; 0].iter().collect::<Vec<_>>(),
-        "{found:?}"
-    );
+    let mut numbers: Vec<&str> = found.iter().filter_map(|line| line.split(' ').next()).collect();
+    let mut expected = [&ASKED_ONLY[..], besides].concat();
+    numbers.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(numbers, expected, "{found:?}");
 }
 
 #[async_trait]
@@ -150,6 +157,10 @@ impl Fixture for App {
 
     fn is_pushed(&self) -> bool {
         true
+    }
+
+    fn asks_nobody(&self) -> bool {
+        self.by_http
     }
 
     fn is_partitioned(&self) -> bool {
