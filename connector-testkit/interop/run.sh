@@ -20,6 +20,8 @@ if command -v node >/dev/null && command -v npm >/dev/null && timeout 60 npm pin
     "$here/oidc_provider.sh"
     echo "-- jsforce against the fake org"
     "$here/jsforce.sh"
+    echo "-- @slack/web-api and @slack/socket-mode against the fake workspace"
+    "$here/slack_node.sh"
 else
     missing "node, npm or a registry for npm is missing"
 fi
@@ -34,5 +36,7 @@ fi
 
 echo "-- simple-salesforce against the fake org"
 "$here/simple_salesforce.sh"
+echo "-- slack_sdk against the fake workspace"
+"$here/slack_sdk.sh"
 echo "-- pyarrow and DuckDB on our Parquet"
 "$here/read_parquet.sh" "$bronze"

@@ -58,6 +58,7 @@ pub use builder::Builder;
 pub use channel::ChannelKind;
 pub use events::{Carrier, Delivery};
 pub use log::{LoggedRequest, TokenKind};
+pub use methods::tiers;
 pub use socket::Disconnect;
 pub use tokens::OAuth;
 pub use workspace::FakeWorkspace;

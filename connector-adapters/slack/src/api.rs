@@ -118,9 +118,12 @@ impl Api {
 /// # Errors
 /// Schema when it has another shape.
 pub(crate) fn decode<T: DeserializeOwned>(response: &Response, operation: &'static str) -> Result<T> {
-    serde_json::from_slice(&response.body).map_err(|error| {
-        Error::new(Class::Schema, operation, "the answer has another shape than documented")
-            .with_delivery(Delivery::Answered)
-            .with_source(error)
-    })
+    serde_json::from_slice(&response.body).map_err(|error| misshapen(operation, error))
+}
+
+/// An answer that is not as the vendor documents it.
+pub(crate) fn misshapen(operation: &'static str, error: serde_json::Error) -> Error {
+    Error::new(Class::Schema, operation, "the answer has another shape than documented")
+        .with_delivery(Delivery::Answered)
+        .with_source(error)
 }

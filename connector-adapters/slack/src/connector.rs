@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_sdk::{
-    Authenticate, Catalog, Connector, Context, Discover, Error, Identity, Message, Plan, Read, ReadRequest,
-    Result, StreamId, StreamSelection, StreamState, http::StackHealth,
+    Authenticate, Catalog, Connector, Context, Discover, Error, Identity, Message, Partition, Plan, Read,
+    ReadRequest, Result, StreamId, StreamSelection, StreamState,
+    contract::{ActionOutcome, ActionRequest, ActionSpec, CostEstimate},
+    http::StackHealth,
 };
 use futures_util::{
     StreamExt,
@@ -14,13 +16,19 @@ use futures_util::{
 use serde::Deserialize;
 
 use crate::{
+    actions::{self, Actor, Posts, UploadHost},
     api::{self, Api},
     auth,
     catalog::Stream,
-    config::{Settings, SlackConfig},
+    channels::{self, Known},
+    config::{Auth, Settings, SlackConfig},
+    cost,
     method::AUTH_TEST,
+    streams::{self, Source},
 };
 
+/// The partition of a stream that is not read by channel.
+const WORKSPACE: &str = "workspace";
 /// The header that names what the token may do.
 const SCOPES: &str = "x-oauth-scopes";
 
@@ -29,6 +37,10 @@ const SCOPES: &str = "x-oauth-scopes";
 pub struct Slack {
     api: Arc<Api>,
     settings: Arc<Settings>,
+    /// Whether the token is surely a bot's, who is let into no channel that it is not in.
+    is_bot: bool,
+    channels: Known,
+    actor: Actor,
 }
 
 /// Whose token it is (auth.test).
@@ -45,8 +57,15 @@ impl Slack {
     pub(crate) fn connect(config: &SlackConfig, cx: &Context) -> Result<Self> {
         let settings = config.check(cx.network())?;
         let tokens = auth::tokens(&config.auth, &settings.base_url, cx)?;
-        let api = Api::new(&settings.base_url, settings.team_id.clone(), tokens, cx)?;
-        Ok(Self { api: Arc::new(api), settings: Arc::new(settings) })
+        let api = Arc::new(Api::new(&settings.base_url, settings.team_id.clone(), tokens, cx)?);
+        let upload = UploadHost::new(&settings.base_url, cx)?;
+        Ok(Self {
+            actor: Actor { api: Arc::clone(&api), posts: Posts::default(), upload },
+            api,
+            settings: Arc::new(settings),
+            is_bot: matches!(config.auth, Auth::BotToken(_)),
+            channels: Known::default(),
+        })
     }
 }
 
@@ -79,17 +98,54 @@ impl Discover for Slack {
 
 #[async_trait]
 impl Read for Slack {
-    async fn partitions(&self, _: &Context, stream: &StreamSelection, _: &StreamState) -> Result<Plan> {
-        Err(Error::bug("plan", format!("the stream `{}` is not built yet", stream.spec.name)))
+    async fn partitions(&self, cx: &Context, stream: &StreamSelection, _: &StreamState) -> Result<Plan> {
+        let stream = known(stream)?;
+        if !stream.is_by_channel() {
+            return Ok(Plan::read([Partition::new(WORKSPACE)]));
+        }
+        let channels = self.channels.channels(&self.api, cx, &self.settings).await?;
+        channels::plan(&channels, stream, &self.settings, self.is_bot)
     }
 
-    fn read(&self, _: ReadRequest) -> BoxStream<'static, Result<Message>> {
-        stream::empty().boxed()
+    fn read(&self, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
+        let source = Source { api: Arc::clone(&self.api), settings: Arc::clone(&self.settings) };
+        match known(&request.stream) {
+            Ok(stream) => streams::read(source, stream, request),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
     }
+}
+
+fn known(selection: &StreamSelection) -> Result<Stream> {
+    let name = selection.spec.name.as_str();
+    Stream::find(name)
+        .ok_or_else(|| Error::config("plan", format!("there is no stream `{}`", name.escape_debug())))
 }
 
 #[async_trait]
 impl Connector for Slack {
+    fn actions(&self) -> Vec<ActionSpec> {
+        actions::specs()
+    }
+
+    async fn act(&self, cx: &Context, request: ActionRequest) -> Result<ActionOutcome> {
+        self.actor.act(cx, request).await
+    }
+
+    fn scopes(&self, stream: &StreamId) -> Vec<String> {
+        Stream::find(stream.as_str()).map(|stream| stream.scopes(&self.settings)).unwrap_or_default()
+    }
+
+    async fn estimate_cost(&self, cx: &Context, stream: &StreamSelection) -> Result<CostEstimate> {
+        let channels = if known(stream)?.is_by_channel() {
+            self.channels.channels(&self.api, cx, &self.settings).await?
+        } else {
+            Arc::default()
+        };
+        let source = Source { api: Arc::clone(&self.api), settings: Arc::clone(&self.settings) };
+        cost::estimate(&source, cx, known(stream)?, stream, &channels).await
+    }
+
     fn stack_health(&self, cx: &Context) -> Option<StackHealth> {
         Some(self.api.stack_health(cx))
     }

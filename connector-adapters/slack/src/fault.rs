@@ -116,6 +116,15 @@ pub(crate) fn has_code(error: &Error, code: &str) -> bool {
     error_code(error) == Some(code)
 }
 
+/// A channel that the vendor lists as one we are not in: what it would say if it were asked.
+pub(crate) fn not_in_channel() -> Error {
+    let message = "this channel may not be read (not_in_channel): invite the app, or set `join`";
+    let code = "not_in_channel";
+    Error::permanent("plan", message)
+        .with_context("code", code)
+        .with_source(Refusal { code: code.to_owned(), then: Then::Skip })
+}
+
 /// The vendor's code for a refusal, such as `not_in_channel`, as it came; none where it has not refused.
 ///
 /// ```

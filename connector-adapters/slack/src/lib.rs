@@ -1,16 +1,24 @@
 #![doc = include_str!("../README.md")]
 
+mod actions;
 mod api;
 mod auth;
 mod catalog;
+mod channels;
 mod config;
 mod connector;
+mod cost;
+mod cursor;
+mod descent;
 mod events;
 mod fault;
 mod hosts;
 mod limits;
 mod manifest;
 mod method;
+mod page;
+mod streams;
+mod stride;
 mod ts;
 
 use connector_sdk::{Context, Factory, contract::TypedFactory};

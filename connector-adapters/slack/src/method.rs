@@ -54,17 +54,18 @@ pub(crate) const USERS: Method = method("users.list", Tier::T2).of_team();
 pub(crate) const USER_BY_EMAIL: Method = method("users.lookupByEmail", Tier::T3);
 pub(crate) const USERGROUPS: Method = method("usergroups.list", Tier::T2).of_team();
 pub(crate) const FILES: Method = method("files.list", Tier::T3).of_team();
+pub(crate) const FILE: Method = method("files.info", Tier::T4);
 pub(crate) const REACTIONS: Method = method("reactions.get", Tier::T3);
 pub(crate) const PINS: Method = method("pins.list", Tier::T2);
 pub(crate) const POST: Method = method("chat.postMessage", Tier::Posting).once();
 pub(crate) const UPDATE: Method = method("chat.update", Tier::T3);
-pub(crate) const DELETE: Method = method("chat.delete", Tier::T3);
+pub(crate) const DELETE: Method = method("chat.delete", Tier::T3).once();
 pub(crate) const REACT: Method = method("reactions.add", Tier::T3);
 pub(crate) const UPLOAD_URL: Method = method("files.getUploadURLExternal", Tier::T4);
 pub(crate) const COMPLETE_UPLOAD: Method = method("files.completeUploadExternal", Tier::T4).once();
 
 /// All of them, to find one by the operation of its requests.
-const ALL: [&Method; 18] = [
+const ALL: [&Method; 19] = [
     &AUTH_TEST,
     &CHANNELS,
     &HISTORY,
@@ -75,6 +76,7 @@ const ALL: [&Method; 18] = [
     &USER_BY_EMAIL,
     &USERGROUPS,
     &FILES,
+    &FILE,
     &REACTIONS,
     &PINS,
     &POST,
@@ -120,7 +122,7 @@ mod tests {
     fn what_makes_something_new_each_time_is_called_once() {
         let once: Vec<_> =
             ALL.into_iter().filter(|method| !method.repeats).map(|method| method.name).collect();
-        assert_eq!(once, ["chat.postMessage", "files.completeUploadExternal"]);
+        assert_eq!(once, ["chat.postMessage", "chat.delete", "files.completeUploadExternal"]);
         assert_eq!(find("conversations.history"), Some(&HISTORY));
         assert_eq!(find("admin.apps.approve"), None);
     }

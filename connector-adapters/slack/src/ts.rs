@@ -25,6 +25,8 @@ pub(crate) struct NoTs;
 impl Ts {
     /// Before every message.
     pub(crate) const ZERO: Self = Self(0);
+    /// After every message: in the year 2286.
+    pub(crate) const FOREVER: Self = Self(9_999_999_999 * PER_SECOND);
 
     /// Microseconds since 1970.
     pub(crate) const fn micros(self) -> u64 {
@@ -57,6 +59,16 @@ impl Ts {
         }
         let scale = 10u64.pow(u32::try_from(DIGITS - fraction.len()).ok()?);
         digits(seconds)?.checked_mul(PER_SECOND)?.checked_add(digits(fraction)?.checked_mul(scale)?).map(Self)
+    }
+
+    /// The next one that there can be.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The last one before it.
+    pub(crate) fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
     }
 
     /// Milliseconds since 1970.

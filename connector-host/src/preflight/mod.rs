@@ -9,10 +9,10 @@ mod reach;
 mod report;
 mod storage;
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, future::Future, sync::Arc, time::Duration};
 
 use connector_sdk::{
-    Class, Clock, Connector, Context, Delivery, Error, Identity, Manifest, Result,
+    Class, Clock, Connector, Context, Delivery, Error, Identity, Manifest, Result, StreamId,
     clock::{Elapsed, timeout},
     manifest::AuthMethod,
 };
@@ -126,7 +126,7 @@ async fn outside(preflight: &Preflight<'_>, target: &Target<'_>) -> Vec<Probe> {
         Ok(identity) => identity,
     };
     probes.push(Probe::pass(ProbeName::Authenticate, who(&identity)));
-    probes.push(scopes(target, &identity));
+    probes.push(scopes(preflight, target, &identity));
     let names: Option<Vec<_>> =
         preflight.streams.map(|streams| streams.iter().map(|choice| choice.name.clone()).collect());
     let discovery = target.connector.discover(cx, names.as_deref());
@@ -171,11 +171,28 @@ fn method<'a>(target: &Target<'a>) -> Option<&'a AuthMethod> {
     }
 }
 
-fn scopes(target: &Target<'_>, identity: &Identity) -> Probe {
+/// What the way to sign in needs, and what reading the selected streams takes; without a selection, all that are declared.
+fn needed(preflight: &Preflight<'_>, target: &Target<'_>) -> Vec<String> {
+    let mut needed = method(target).map(|method| method.scopes.clone()).unwrap_or_default();
+    let of_stream = |stream: &StreamId| target.connector.scopes(stream);
+    match preflight.streams {
+        Some(streams) => needed.extend(streams.iter().flat_map(|choice| of_stream(&choice.name))),
+        None => {
+            let declared = target.manifest.streams.iter().map(|stream| StreamId::from(stream.name.as_str()));
+            needed.extend(declared.flat_map(|stream| of_stream(&stream)));
+        }
+    }
+    let mut met = BTreeSet::new();
+    needed.retain(|scope| met.insert(scope.clone()));
+    needed
+}
+
+fn scopes(preflight: &Preflight<'_>, target: &Target<'_>, identity: &Identity) -> Probe {
     let name = ProbeName::Scopes;
-    let Some(needed) = method(target).map(|method| &method.scopes).filter(|scopes| !scopes.is_empty()) else {
+    let needed = needed(preflight, target);
+    if needed.is_empty() {
         return Probe::skip(name, "the connector declares no scopes for this way to sign in");
-    };
+    }
     if identity.scopes.is_empty() {
         return Probe::skip(
             name,

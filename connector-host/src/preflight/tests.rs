@@ -58,7 +58,14 @@ impl Read for Vendor {
     }
 }
 
-impl Connector for Vendor {}
+impl Connector for Vendor {
+    fn scopes(&self, stream: &StreamId) -> Vec<String> {
+        match stream.as_str() {
+            "tickets" => vec!["tickets:read".to_owned(), "read".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
 
 fn tickets() -> StreamSpec {
     let schema =
@@ -67,7 +74,12 @@ fn tickets() -> StreamSpec {
 }
 
 fn vendor() -> Vendor {
-    Vendor { requests: 1, streams: vec![tickets()], scopes: vec!["read".to_owned()], ..Vendor::default() }
+    Vendor {
+        requests: 1,
+        streams: vec![tickets()],
+        scopes: vec!["read".to_owned(), "tickets:read".to_owned()],
+        ..Vendor::default()
+    }
 }
 
 fn choice(value: serde_json::Value) -> Vec<StreamChoice> {
@@ -181,6 +193,13 @@ async fn scopes_that_are_missing_are_named() {
     let report = Case::of(Vendor { scopes: vec!["write".to_owned()], ..vendor() }).check().await;
     assert_eq!(verdicts(&report), "ppppFpppp");
     assert!(message(&report, ProbeName::Scopes).contains("lacks the scopes read"));
+    let granted = vec!["read".to_owned()];
+    let case = Case {
+        streams: Some(choice(json!({"name": "tickets"}))),
+        ..Case::of(Vendor { scopes: granted, ..vendor() })
+    };
+    let report = case.check().await;
+    assert!(message(&report, ProbeName::Scopes).contains("lacks the scopes tickets:read:"), "of the stream");
     let report = Case::of(Vendor { scopes: Vec::new(), ..vendor() }).check().await;
     assert_eq!(verdicts(&report), "ppppspppp", "what the vendor does not say is not guessed");
 }

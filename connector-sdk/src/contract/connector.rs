@@ -1,10 +1,12 @@
 //! A connector: the three verbs of an author, and hooks with honest defaults.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{ActionOutcome, ActionRequest, ActionSpec, Authenticate, Discover, Listener, Read};
-use crate::{Context, Error, Result, StreamSelection, http::StackHealth};
+use crate::{Context, Error, Result, StreamId, StreamSelection, http::StackHealth};
 
 /// What a host holds: something that authenticates, discovers and reads.
 ///
@@ -76,6 +78,13 @@ pub trait Connector: Authenticate + Discover + Read {
         Ok(None)
     }
 
+    /// The scopes that reading the stream takes with this configuration: a check compares them with those that
+    /// [`Authenticate`] names, besides those that the manifest declares. Asks nobody. The default: none.
+    fn scopes(&self, stream: &StreamId) -> Vec<String> {
+        let _ = stream;
+        Vec::new()
+    }
+
     /// What it can do besides being read. The default: nothing.
     fn actions(&self) -> Vec<ActionSpec> {
         Vec::new()
@@ -125,6 +134,8 @@ pub struct CostEstimate {
     pub bytes: Option<u64>,
     /// What is left of the vendor's quota, in requests.
     pub quota_remaining: Option<u64>,
+    /// How long it takes at least, at the pace that the vendor allows.
+    pub duration: Option<Duration>,
 }
 
 impl CostEstimate {
@@ -138,6 +149,13 @@ impl CostEstimate {
     #[must_use]
     pub fn with_quota_remaining(mut self, requests: Option<u64>) -> Self {
         self.quota_remaining = requests;
+        self
+    }
+
+    /// Adds how long it takes at least, at the pace that the vendor allows.
+    #[must_use]
+    pub fn with_duration(mut self, duration: Option<Duration>) -> Self {
+        self.duration = duration;
         self
     }
 }

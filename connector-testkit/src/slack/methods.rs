@@ -123,3 +123,9 @@ pub(super) fn all_scopes() -> Vec<String> {
     all.dedup();
     all
 }
+
+/// Name of each method that is answered, and how often its tier lets it be called in a minute; none where the method has
+/// a rule of its own.
+pub fn tiers() -> impl Iterator<Item = (&'static str, Option<usize>)> {
+    METHODS.iter().map(|method| (method.name, method.tier.a_minute()))
+}

@@ -238,7 +238,7 @@ async fn serve(stream: TcpStream, workspace: Arc<Workspace>) {
     match workspace.sockets.enter() {
         None => {
             let _ = socket.send(disconnect(Disconnect::TooManyWebsockets)).await;
-            let _ = socket.close(None).await;
+            let _ = close(&workspace, &mut socket).await;
         }
         Some((id, count, orders)) => {
             // An error is the end of the connection, whatever it is.
@@ -269,16 +269,25 @@ async fn talk(
                 Some(Order::Disconnect(reason)) => {
                     socket.send(disconnect(reason)).await?;
                     if !reason.lets_finish() {
-                        return socket.close(None).await;
+                        return close(workspace, socket).await;
                     }
                     farewell = Some(workspace.clock.sleep(FAREWELL));
                 }
+<<<<<<< HEAD
+                Some(Order::Silence) => {
+                    while !matches!(orders.recv().await, Some(Order::Drop) | None) {}
+                    return Ok(());
+                }
+=======
                 Some(Order::Silence) => while !matches!(orders.recv().await, Some(Order::Drop) | None) {},
+>>>>>>> web
                 Some(Order::Drop) | None => return Ok(()),
             },
             said = socket.next() => match said {
                 Some(Ok(Message::Text(text))) => workspace.sockets.heard(text.as_str()),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
+                // The library's answer to it leaves with the next look.
+                Some(Ok(Message::Close(_))) => return socket.next().await.map_or(Ok(()), |last| last.map(drop)),
+                Some(Err(_)) | None => return Ok(()),
                 // A ping has its pong from the library.
                 Some(Ok(_)) => {}
             },
@@ -287,10 +296,23 @@ async fn talk(
                 ping = workspace.clock.sleep(PING);
             }
             () = async { match &mut farewell { Some(time) => time.await, None => std::future::pending().await } } => {
-                return socket.close(None).await;
+                return close(workspace, socket).await;
             }
         }
     }
+}
+
+/// Closes, and waits for the client to agree, though not for ever.
+async fn close(
+    workspace: &Workspace,
+    socket: &mut WebSocketStream<TcpStream>,
+) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+    socket.close(None).await?;
+    tokio::select! {
+        () = async { while let Some(Ok(_)) = socket.next().await {} } => {}
+        () = workspace.clock.sleep(PATIENCE) => {}
+    }
+    Ok(())
 }
 
 fn disconnect(reason: Disconnect) -> Message {

@@ -19,6 +19,7 @@ mod blocking;
 mod full;
 mod listening;
 mod prompt;
+mod told;
 
 struct World {
     source: Scripted,

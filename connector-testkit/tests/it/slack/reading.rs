@@ -2,7 +2,7 @@
 
 use connector_testkit::slack::ChannelKind;
 
-use super::client::{Client, builder, within};
+use super::{Answer, Client, builder, within};
 
 #[test]
 fn history_is_read_newest_first_without_replies_and_page_by_page() {
@@ -35,7 +35,7 @@ fn a_window_leaves_its_ends_out_unless_it_is_inclusive() {
         let ts = |at: usize| truth[at]["ts"].as_str().unwrap();
         let window = [("channel", channel.as_str()), ("oldest", ts(4)), ("latest", ts(9))];
         let open = client.get("conversations.history", &window).await;
-        let texts = |answer: &super::Answer| {
+        let texts = |answer: &Answer| {
             let mut rows = answer.body["messages"].as_array().unwrap().clone();
             rows.reverse();
             rows
