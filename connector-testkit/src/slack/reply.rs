@@ -32,11 +32,7 @@ impl Refusal {
         Self::said("missing_argument", format!("missing required field: {argument}"))
     }
 
-<<<<<<< HEAD
     /// HTTP 429. No recording of one is free to copy: the body is the code that all methods document, the header is
-=======
-    /// 429. No recording of one is free to copy: the body is the code that all methods document, the header is
->>>>>>> web
     /// documented.
     pub(super) fn limited(seconds: u64) -> Self {
         Self { retry_after: Some(seconds.max(1)), ..Self::new("ratelimited") }

@@ -273,14 +273,10 @@ async fn talk(
                     }
                     farewell = Some(workspace.clock.sleep(FAREWELL));
                 }
-<<<<<<< HEAD
                 Some(Order::Silence) => {
                     while !matches!(orders.recv().await, Some(Order::Drop) | None) {}
                     return Ok(());
                 }
-=======
-                Some(Order::Silence) => while !matches!(orders.recv().await, Some(Order::Drop) | None) {},
->>>>>>> web
                 Some(Order::Drop) | None => return Ok(()),
             },
             said = socket.next() => match said {
