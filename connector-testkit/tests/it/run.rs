@@ -17,6 +17,7 @@ use connector_testkit::{
 
 mod blocking;
 mod full;
+mod listening;
 mod prompt;
 mod told;
 
