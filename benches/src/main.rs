@@ -11,6 +11,7 @@
 mod bulk;
 mod checkpoint;
 mod pages;
+mod slack;
 mod usage;
 mod ways;
 

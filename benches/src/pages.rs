@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Outcome, bulk};
+use crate::{Outcome, bulk, slack};
 
 /// Records in a page.
 pub(crate) const PAGE: u64 = 2_000;
@@ -40,6 +40,14 @@ fn answer(stream: &TcpStream, pages: &[Vec<u8>], count: u64) -> Outcome<()> {
             bulk::answer(stream, &request.method, &request.target, count * PAGE)?;
             continue;
         }
+        if let Some(called) = request.target.strip_prefix("/api/") {
+            let (method, query) = called.split_once('?').unwrap_or((called, ""));
+            let in_query = url::form_urlencoded::parse(query.as_bytes());
+            let in_body = url::form_urlencoded::parse(&request.body);
+            let arguments: Vec<_> = in_query.into_owned().chain(in_body.into_owned()).collect();
+            slack::answer(stream, method, &arguments, count * PAGE)?;
+            continue;
+        }
         let number: u64 = request.target.trim_start_matches("/page/").parse().unwrap_or(0);
         let records = pages.get((number % pages.len() as u64) as usize).ok_or("no such page")?;
         let last = number + 1 >= count;
@@ -60,18 +68,18 @@ fn answer(stream: &TcpStream, pages: &[Vec<u8>], count: u64) -> Outcome<()> {
 struct Request {
     method: String,
     target: String,
+    body: Vec<u8>,
 }
 
 impl Request {
-    /// The next one, its headers and body passed over; none at the end of the connection.
+    /// The next one, its headers passed over; none at the end of the connection.
     fn read(reader: &mut impl BufRead) -> Outcome<Option<Self>> {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
             return Ok(None);
         }
         let mut words = line.split(' ').map(str::to_owned);
-        let request =
-            Self { method: words.next().unwrap_or_default(), target: words.next().unwrap_or_default() };
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let mut length = 0;
         loop {
             line.clear();
@@ -84,8 +92,9 @@ impl Request {
                 length = value.trim().parse()?;
             }
         }
-        std::io::copy(&mut reader.take(length), &mut std::io::sink())?;
-        Ok(Some(request))
+        let mut body = Vec::new();
+        reader.take(length).read_to_end(&mut body)?;
+        Ok(Some(Self { method, target, body }))
     }
 }
 

@@ -12,7 +12,7 @@ use connector_bronze::{Bronze, BronzeConfig, Format};
 use connector_host::{
     registry::SqliteRegistry,
     report::RunStatus,
-    run::{self, Job, Quiet, RunOptions},
+    run::{self, Job, Quiet, RunOptions, StreamChoice},
 };
 use connector_sdk::{
     Authenticate, Catalog, Connector, Context, Counters, Discover, Error, Factory, Identity, Manifest,
@@ -20,6 +20,7 @@ use connector_sdk::{
     StreamSpec, StreamState, SystemClock,
     http::{HttpClient, Request},
     record::{PageSpec, PageSplitter},
+    resilience::Resilience,
 };
 use futures_util::stream::BoxStream;
 use serde_json::value::RawValue;
@@ -27,7 +28,7 @@ use serde_json::value::RawValue;
 use crate::{Cost, Outcome, usage};
 
 /// Each way's letter, and what it does.
-pub(crate) const WAYS: [(&str, &str); 7] = [
+pub(crate) const WAYS: [(&str, &str); 9] = [
     ("a", "download only"),
     ("b", "serde_json RawValue → JSONL"),
     ("c", "whole run → JSONL envelope"),
@@ -35,6 +36,8 @@ pub(crate) const WAYS: [(&str, &str); 7] = [
     ("e", "whole run → Parquet with typed columns"),
     ("f", "Bulk CSV: whole run → Parquet zstd 1"),
     ("g", "Bulk CSV: whole run → JSONL envelope"),
+    ("h", "Slack messages: whole run → JSONL envelope"),
+    ("i", "Slack messages: whole run → Parquet zstd 1"),
 ];
 
 /// Reads all pages in this way, and says what this process has used.
@@ -54,6 +57,8 @@ pub(crate) fn read(way: &str, url: &str) -> Outcome<Cost> {
             "e" => whole_run(url, out, Format::Parquet, true).await,
             "f" => bulk_run(url, out, Format::Parquet).await,
             "g" => bulk_run(url, out, Format::Jsonl).await,
+            "h" => slack_run(url, out, Format::Jsonl).await,
+            "i" => slack_run(url, out, Format::Parquet).await,
             other => Err(format!("there is no way `{other}`").into()),
         }
     })?;
@@ -117,7 +122,7 @@ async fn plain(url: &str, out: &Path, split: bool) -> Outcome<(u64, u64)> {
 async fn whole_run(url: &str, out: &Path, format: Format, typed: bool) -> Outcome<(u64, u64)> {
     let cx = context();
     let source = Arc::new(Static { client: client(&cx, url)? });
-    run_of(cx, source, Manifest::new("static", "bench", "0.1.0"), out, format, typed).await
+    run_of(cx, source, Manifest::new("static", "bench", "0.1.0"), out, format, typed, None).await
 }
 
 /// The door `salesforce/bulk`, as a host runs it.
@@ -128,7 +133,25 @@ async fn bulk_run(url: &str, out: &Path, format: Format) -> Outcome<(u64, u64)> 
     });
     let door = connector_salesforce::bulk();
     let connector = door.connect(&RawValue::from_string(config.to_string())?, &cx)?;
-    run_of(cx, connector, door.manifest().clone(), out, format, false).await
+    run_of(cx, connector, door.manifest().clone(), out, format, false, None).await
+}
+
+/// The stream `messages` of `slack/web`, as a host runs it, without our own pacing.
+async fn slack_run(url: &str, out: &Path, format: Format) -> Outcome<(u64, u64)> {
+    let mut resilience = Resilience::default();
+    resilience.paced = false;
+    let cx = Context::builder("bench", "static")
+        .network(Network::loopback())
+        .resilience(resilience)
+        .run("bench".into())
+        .build();
+    let config = serde_json::json!({
+        "base_url": format!("{url}/api"), "auth": { "bot_token": { "token": "xoxb-of-the-bench" } }, "page_size": 200,
+    });
+    let door = connector_slack::web();
+    let connector = door.connect(&RawValue::from_string(config.to_string())?, &cx)?;
+    let streams = Some(vec![StreamChoice { name: "messages".into(), ..StreamChoice::default() }]);
+    run_of(cx, connector, door.manifest().clone(), out, format, false, streams).await
 }
 
 async fn run_of(
@@ -138,6 +161,7 @@ async fn run_of(
     out: &Path,
     format: Format,
     typed: bool,
+    streams: Option<Vec<StreamChoice>>,
 ) -> Outcome<(u64, u64)> {
     let clock = SystemClock::shared();
     let bronze = BronzeConfig::new(out.join("bronze"), format).with_typed(typed);
@@ -148,7 +172,7 @@ async fn run_of(
         manifest,
         registry: Arc::new(registry),
         sink: Arc::new(Bronze::new(bronze)),
-        streams: None,
+        streams,
         options: RunOptions::default(),
         progress: Arc::new(Quiet),
     };

@@ -77,6 +77,7 @@ impl Connection {
         let mut builder = Context::builder(tenant.clone(), connection.clone())
             .clock(self.clock.clone())
             .network(network.clone())
+            .folder(self.template.folder())
             .resilience(resilience.clone())
             .background(crate::BACKGROUND.clone())
             .stop(stop);

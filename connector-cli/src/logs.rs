@@ -7,6 +7,9 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use crate::output::Output;
 
+/// Where the host says which addresses it listens at: scripts wait for that line, whatever else is shown.
+const LISTENING: &str = "connector_host::listening";
+
 /// Starts logging. Answers the progress bars that logs give way to: hidden ones where nobody watches, or
 /// where the command has none.
 pub(crate) fn start(output: &Output, has_bars: bool) -> MultiProgress {
@@ -24,7 +27,8 @@ pub(crate) fn start(output: &Output, has_bars: bool) -> MultiProgress {
         _ => "trace",
     };
     let ours = format!(
-        "warn,connector={level},connector_host={level},connector_sdk={level},connector_bronze={level},connector_salesforce={level},connector_slack={level}"
+        "warn,connector={level},connector_host={level},connector_sdk={level},connector_bronze={level},connector_salesforce={level},\
+         connector_ingress={level},connector_slack={level},{LISTENING}=info"
     );
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(ours));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Beside(bars.clone()));

@@ -4,6 +4,7 @@ mod background;
 
 use std::{
     fmt,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -37,6 +38,7 @@ struct Inner {
     run: Option<RunId>,
     clock: Arc<dyn Clock>,
     network: Network,
+    folder: PathBuf,
     resilience: Resilience,
     tokens: Arc<dyn TokenStore>,
     successors: Arc<dyn Successors>,
@@ -55,6 +57,7 @@ impl Context {
             run: None,
             clock: SystemClock::shared(),
             network: Network::default(),
+            folder: PathBuf::new(),
             resilience: Resilience::default(),
             tokens: Arc::new(MemoryTokens::default()),
             successors: Arc::new(NoSuccessors),
@@ -95,6 +98,12 @@ impl Context {
         &self.0.network
     }
 
+    /// What relative paths of the configuration are relative to; empty: the process's own folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
     /// How failures of the outside system are met.
     #[must_use]
     pub fn resilience(&self) -> &Resilience {
@@ -118,6 +127,12 @@ impl Context {
     #[must_use]
     pub fn with_successors(&self, successors: Arc<dyn Successors>) -> Self {
         Self(Arc::new(Inner { successors, ..Inner::clone(&self.0) }))
+    }
+
+    /// The same context, with a stop of its own: for a host that stops one thing before another.
+    #[must_use]
+    pub fn with_stop(&self, stop: CancellationToken) -> Self {
+        Self(Arc::new(Inner { stop, ..Inner::clone(&self.0) }))
     }
 
     /// What has been done so far, counted.
@@ -189,6 +204,12 @@ impl ContextBuilder {
     /// Says where the connection may go.
     pub fn network(mut self, network: Network) -> Self {
         self.0.network = network;
+        self
+    }
+
+    /// Says what relative paths of the configuration are relative to.
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.0.folder = folder.into();
         self
     }
 

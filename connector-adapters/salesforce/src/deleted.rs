@@ -14,6 +14,10 @@
 //! delete, once: what was emitted is remembered as long as the log is looked at again (the vendor cuts off the
 //! seconds of the start, and what it covers may lag behind by days).
 //!
+//! A row that was in the bin when its deletion was looked up may have left it before its window was read, so each plan
+//! reads again what the one before has read. An object whose log is refused is named in what was skipped, and asked again
+//! after a day.
+//!
 //! The log begins with the first load. What it does not hold any more when it is asked for (a stream that
 //! rested longer than the log reaches back) nobody knows: every run says so until the state is reset.
 
@@ -152,6 +156,7 @@ fn time(text: Option<&str>) -> Option<Timestamp> {
 pub(crate) fn read(api: Arc<Api>, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
     let messages = async_stream::try_stream! {
         let mut reader = Reader::open(&api, &request)?;
+        let mut refused = None;
         let mut step = Duration::MAX;
         while reader.at < reader.range.to {
             let mut to = (reader.at + step).min(reader.range.to);
@@ -167,8 +172,8 @@ pub(crate) fn read(api: Arc<Api>, request: ReadRequest) -> BoxStream<'static, Re
                 }
                 Asked::TooMany => Err(too_many(to))?,
                 Asked::Refused(error) => {
-                    tracing::warn!(object = reader.selection.object(), %error, "the vendor logs no deletions of this object");
                     reader.state.is_refused = true;
+                    refused = Some(error);
                     break;
                 }
             };
@@ -186,6 +191,9 @@ pub(crate) fn read(api: Arc<Api>, request: ReadRequest) -> BoxStream<'static, Re
         yield Message::State(reader.state()?.completing());
         if let Some(unknown) = reader.state.unknown {
             yield Message::Skip(unknown.error());
+        }
+        if let Some(error) = refused {
+            yield Message::Skip(error.with_context("object", reader.selection.object()));
         }
     };
     messages.boxed()

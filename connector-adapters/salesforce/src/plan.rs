@@ -81,8 +81,10 @@ pub(crate) struct Window {
     pub(crate) high: Timestamp,
     /// Rows from here on are remembered.
     pub(crate) remember_from: Timestamp,
-    /// Rows from here on may have changed while they were read: their place in the order is not certain.
+    /// Rows from here on may have changed since the read was planned.
     pub(crate) settled_before: Timestamp,
+    /// Rows from here on are read again by the next plan.
+    pub(crate) closes: Timestamp,
     /// Whether it is to be read by a Bulk job.
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) by_job: bool,
@@ -107,6 +109,7 @@ impl Windows {
                 high: *high,
                 remember_from: self.remember_from,
                 settled_before: self.planned_at,
+                closes: self.closes,
                 by_job: self.by_job,
             }),
             _ => None,

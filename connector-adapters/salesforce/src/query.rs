@@ -143,6 +143,9 @@ impl Reader {
         let mut walk = walk(&selection, request)?;
         // Rows that come by pages are newer than what a job found before: nobody may go on with that after them.
         walk.set_job(None);
+        if request.state.is_some() {
+            walk.resume();
+        }
         let rows = Rows::put(&selection, &source, &walk)?;
         Ok(Self { selection, source, walk, rows, restarts: 0, estimated: false })
     }
@@ -177,6 +180,7 @@ impl Reader {
 
     /// Asks for what the walk wants now, from where the read is.
     fn put(&mut self) -> Result<()> {
+        self.walk.resume();
         self.rows = Rows::put(&self.selection, &self.source, &self.walk)?;
         Ok(())
     }

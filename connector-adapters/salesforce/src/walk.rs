@@ -8,7 +8,12 @@
 //!
 //! Where the vendor finds what is left too much for one query, it is asked for in parts, one after the other
 //! in the same order: a window in shorter ones, a keyset by so many rows at a time ([`Stride`]). A state is a
-//! place in the order, so it does not know of parts: a read that is resumed begins with all that is left.
+//! place in the order, so it does not know of parts.
+//!
+//! A change that was stamped before the plan may become visible while it is read: its row shows a later time than its
+//! place in the answer, and who went on behind that time would skip what is between. So a row of what the plan does not
+//! close is a place to resume from only in a part that holds no others: what is skipped there the next plan reads. A
+//! window that is resumed has such a part.
 
 use std::{ops::Range, time::Duration};
 
@@ -63,6 +68,8 @@ struct Part {
     from: Option<Timestamp>,
     /// Where it ends; none: with the window.
     until: Option<Timestamp>,
+    /// One ends where the plan's closing does.
+    has_open: bool,
 }
 
 /// See [`Walk::Keyset`].
@@ -159,6 +166,14 @@ impl Walk {
         match self {
             Self::Window(walk) => Some(walk.window.settled_before),
             Self::Keyset(_) | Self::Pass => None,
+        }
+    }
+
+    /// A read that broke off is gone on with.
+    pub(crate) fn resume(&mut self) {
+        if let Self::Window(walk) = self {
+            walk.part.has_open = true;
+            walk.bound();
         }
     }
 
@@ -275,7 +290,8 @@ impl KeysetState {
 
 impl WindowWalk {
     pub(crate) fn new(cursor: &str, window: Window, state: WindowState, seen_before: Seen) -> Self {
-        let part = Part { stride: Stride::new(LEAST_SECONDS, u64::MAX), from: None, until: None };
+        let part =
+            Part { stride: Stride::new(LEAST_SECONDS, u64::MAX), from: None, until: None, has_open: false };
         Self { cursor: cursor.to_owned(), window, state, seen_before, part }
     }
 
@@ -307,6 +323,7 @@ impl WindowWalk {
         if !self.part.stride.refused(seconds) {
             return false;
         }
+        self.part.has_open = true;
         self.bound();
         true
     }
@@ -319,16 +336,20 @@ impl WindowWalk {
         true
     }
 
-    /// Sets where the part that begins here ends: at a whole second, or with the window.
+    /// Sets where the part that begins here ends: at a whole second, where the plan's closing ends, or with the window.
     fn bound(&mut self) {
-        let Some(seconds) = self.part.stride.size() else { return };
-        let until = whole_second(self.start()) + Duration::from_secs(seconds);
-        self.part.until = Some(until).filter(|until| *until < self.window.high);
+        let start = self.start();
+        let strided =
+            self.part.stride.size().map(|seconds| whole_second(start) + Duration::from_secs(seconds));
+        let closes = Some(self.window.closes).filter(|closes| self.part.has_open && start < *closes);
+        self.part.until = strided.into_iter().chain(closes).min().filter(|until| *until < self.window.high);
     }
 
     /// The times of rows whose place in the order is certain.
     fn settled(&self) -> Range<i64> {
-        self.window.low.as_millis()..self.end().as_millis().min(self.window.settled_before.as_millis())
+        let Window { closes, settled_before, .. } = self.window;
+        let before = if self.start() >= closes { settled_before } else { closes.min(settled_before) };
+        self.window.low.as_millis()..self.end().as_millis().min(before.as_millis())
     }
 
     /// The place of the last row of a page that has one for certain.

@@ -10,6 +10,7 @@ mod connector;
 mod cost;
 mod cursor;
 mod descent;
+mod events;
 mod fault;
 mod hosts;
 mod limits;
@@ -24,6 +25,7 @@ use connector_sdk::{Context, Factory, contract::TypedFactory};
 
 pub use config::{Auth, ChannelType, Oauth, SlackConfig, TokenAuth};
 pub use connector::Slack;
+pub use events::{EventsConfig, Mode, SlackEvents};
 pub use fault::error_code;
 
 /// A workspace read and written by the Web API: what a host registers as `slack/web`.
@@ -43,4 +45,14 @@ pub use fault::error_code;
 pub fn web() -> impl Factory {
     TypedFactory::new(manifest::web(), |config: SlackConfig, cx: &Context| Slack::connect(&config, cx))
         .with_sign_in(|config, cx| auth::sign_in(&config, cx))
+}
+
+#[doc = include_str!("events/README.md")]
+///
+/// ```
+/// use connector_sdk::Factory;
+/// assert_eq!(connector_slack::events().manifest().id().as_str(), "slack/events");
+/// ```
+pub fn events() -> impl Factory {
+    events::factory()
 }

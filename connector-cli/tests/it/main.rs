@@ -9,6 +9,7 @@
 mod author;
 mod crash;
 mod desk;
+mod events;
 mod full;
 mod known;
 mod login;

@@ -31,9 +31,7 @@ impl LeaseKeeper {
                 match registry.renew(&kept, lasts).await {
                     Ok(()) => last_success = clock.monotonic(),
                     // The registry may be busy; the lease still stands until it expires.
-                    Err(error)
-                        if error.class() == Class::Transient && clock.monotonic() - last_success < lasts =>
-                    {
+                    Err(error) if still_stands(&error, clock.monotonic() - last_success, lasts) => {
                         tracing::warn!(stream = %kept.stream, %error, "the lease could not be renewed yet");
                     }
                     Err(error) => {
@@ -59,5 +57,24 @@ impl LeaseKeeper {
     pub(super) async fn stop(self) {
         self.done.cancel();
         let _ = self.task.await;
+    }
+}
+
+/// Whether a lease that could not be renewed for so long is still ours.
+fn still_stands(error: &Error, unrenewed: Duration, lasts: Duration) -> bool {
+    error.class() == Class::Transient && unrenewed < lasts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d_16_a_lease_stands_through_trouble_that_passes_until_it_expires_and_not_through_a_refusal() {
+        let (busy, fenced) = (Error::transient("renew", "busy"), Error::permanent("renew", "fenced"));
+        let (lasts, second) = (Duration::from_secs(30), Duration::from_secs(1));
+        assert!(still_stands(&busy, lasts - second, lasts));
+        assert!(!still_stands(&busy, lasts, lasts));
+        assert!(!still_stands(&fenced, second, lasts));
     }
 }

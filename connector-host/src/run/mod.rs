@@ -6,6 +6,7 @@ mod discard;
 mod drift;
 mod generation;
 mod lease;
+mod listening;
 mod reader;
 mod reconcile;
 mod schema;
@@ -13,7 +14,7 @@ mod select;
 mod stream;
 mod writer;
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use connector_sdk::{
     Connector, Context, Counters, Emit, Error, Manifest, Result, RunId, StreamId, SyncMode, Timestamp,
@@ -111,8 +112,12 @@ pub struct RunOptions {
     pub max_record: usize,
     /// How long a call of the connector other than a read may take.
     pub call: Duration,
-    /// How long a read may send nothing.
+    /// How long a read may send nothing; [`Duration::MAX`]: as long as it likes, as a source may that is told and not
+    /// asked.
     pub stall: Duration,
+    /// How long a run that listens may take, after it was stopped, for what was taken to reach Bronze. What has not
+    /// stays in the journal, for the next run.
+    pub drain: Duration,
 }
 
 impl Default for RunOptions {
@@ -130,6 +135,7 @@ impl Default for RunOptions {
             max_record: 16 << 20,
             call: Duration::from_secs(600),
             stall: Duration::from_secs(3600),
+            drain: Duration::from_secs(120),
         }
     }
 }
@@ -155,6 +161,10 @@ pub trait Progress: Send + Sync + fmt::Debug {
     /// The stream is done.
     fn finished(&self, report: &crate::report::StreamReport) {
         let _ = report;
+    }
+    /// The source can call from now on, at these addresses.
+    fn listening(&self, addresses: &[SocketAddr]) {
+        let _ = addresses;
     }
 }
 
@@ -219,7 +229,7 @@ pub async fn run(job: Job) -> RunReport {
         error: None,
     };
     match read_streams(&job, &record).await {
-        Ok(streams) => report.streams = streams,
+        Ok((streams, error)) => (report.streams, report.error) = (streams, error.map(Arc::new)),
         Err(error) => report.error = Some(Arc::new(error)),
     }
     // Whoever wanted a token may have gone: by a stop, a limit of time, another's failure.
@@ -237,7 +247,10 @@ pub async fn run(job: Job) -> RunReport {
     report
 }
 
-async fn read_streams(job: &Job, record: &RunRecord) -> Result<Vec<StreamReport>> {
+/// The reports of the streams, and why the listener of a push source has ended, where that was not the stop.
+type Done = (Vec<StreamReport>, Option<Error>);
+
+async fn read_streams(job: &Job, record: &RunRecord) -> Result<Done> {
     job.registry.start_run(record).await?;
     crash::point("run.started");
     let names: Option<Vec<StreamId>> =
@@ -246,11 +259,20 @@ async fn read_streams(job: &Job, record: &RunRecord) -> Result<Vec<StreamReport>
     let discovered = timeout(&**job.cx.clock(), job.options.call, call);
     let catalog = tokio::select! {
         biased;
-        () = job.cx.stop().cancelled() => return Ok(Vec::new()),
+        () = job.cx.stop().cancelled() => return Ok((Vec::new(), None)),
         catalog = discovered => catalog.map_err(|elapsed| Error::transient("discover", elapsed.to_string()))??,
     };
     crash::point("run.discovered");
     let selected = select::select(&catalog, job.streams.as_deref())?;
+    match timeout(&**job.cx.clock(), job.options.call, job.connector.listen(&job.cx)).await {
+        Err(elapsed) => Err(Error::transient("listen", elapsed.to_string())),
+        Ok(Err(error)) => Err(error),
+        Ok(Ok(None)) => Ok((run_streams(job, selected).await, None)),
+        Ok(Ok(Some(listener))) => Ok(listening::run(job, listener, selected).await),
+    }
+}
+
+async fn run_streams(job: &Job, selected: Vec<select::Selected>) -> Vec<StreamReport> {
     let mut reports: Vec<(usize, StreamReport)> = streams::iter(selected.into_iter().enumerate())
         .map(
             |(at, (selection, policy))| async move { (at, stream::run_stream(job, selection, policy).await) },
@@ -260,7 +282,7 @@ async fn read_streams(job: &Job, record: &RunRecord) -> Result<Vec<StreamReport>
         .await;
     crash::point("run.streams_done");
     reports.sort_by_key(|(at, _)| *at);
-    Ok(reports.into_iter().map(|(_, report)| report).collect())
+    reports.into_iter().map(|(_, report)| report).collect()
 }
 
 /// Sums up: the status of the run from those of its streams, the totals, the first error.

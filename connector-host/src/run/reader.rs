@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use connector_sdk::{
-    Batch, Class, Connector, Error, Message, Operation, PartitionId, ReadRequest, Result, State, StreamId,
-    clock::timeout,
+    Batch, Class, Clock, Connector, Error, Message, Operation, PartitionId, ReadRequest, Result, State,
+    StreamId,
+    clock::{Elapsed, timeout},
     contract::{Commit, DeadLetter, SequencedBatch},
     crash,
     record::{BatchBuilder, RecordView, Tally},
@@ -132,7 +133,7 @@ impl Reader {
         let cx = self.request.cx.clone();
         let mut messages = self.connector.read(self.request.clone());
         loop {
-            let next = timeout(&**cx.clock(), self.stall, messages.next());
+            let next = within(&**cx.clock(), self.stall, messages.next());
             let message = tokio::select! {
                 biased;
                 () = cx.stop().cancelled() => return Ok(Outcome::Stopped),
@@ -326,6 +327,11 @@ impl Reader {
             .await
             .map_err(|_| Error::transient("read", "the writer of the stream has ended"))
     }
+}
+
+/// As [`timeout`], which the longest duration there is does not limit.
+async fn within<F: Future>(clock: &dyn Clock, limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    if limit == Duration::MAX { Ok(future.await) } else { timeout(clock, limit, future).await }
 }
 
 /// Sums for the report.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{ActionOutcome, ActionRequest, ActionSpec, Authenticate, Discover, Read};
+use super::{ActionOutcome, ActionRequest, ActionSpec, Authenticate, Discover, Listener, Read};
 use crate::{Context, Error, Result, StreamId, StreamSelection, http::StackHealth};
 
 /// What a host holds: something that authenticates, discovers and reads.
@@ -64,6 +64,18 @@ pub trait Connector: Authenticate + Discover + Read {
     async fn estimate_cost(&self, cx: &Context, stream: &StreamSelection) -> Result<CostEstimate> {
         let _ = (cx, stream);
         Ok(CostEstimate::default())
+    }
+
+    /// Makes ready to be called by the source: binds its address, opens its journal. A host calls it once for each run,
+    /// and serves what it answers beside the reads. The default: nobody calls it, it is asked.
+    ///
+    /// A connector that answers a listener declares [`Capability::Push`](crate::manifest::Capability::Push).
+    ///
+    /// # Errors
+    /// Config when the address cannot be bound; Transient when the journal is in use or cannot be opened.
+    async fn listen(&self, cx: &Context) -> Result<Option<Box<dyn Listener>>> {
+        let _ = cx;
+        Ok(None)
     }
 
     /// The scopes that reading the stream takes with this configuration: a check compares them with those that

@@ -10,6 +10,7 @@ mod connector;
 mod discover;
 mod emit;
 mod factory;
+mod listen;
 mod read;
 
 pub use action::{ActionOutcome, ActionRequest, ActionSpec, ActionStatus};
@@ -19,4 +20,5 @@ pub use connector::{Connector, CostEstimate, Health, HealthStatus};
 pub use discover::Discover;
 pub use emit::{DeadLetter, Emit, FileReceipt, Opening, Receipt, SequencedBatch};
 pub use factory::{Factory, TypedFactory};
+pub use listen::Listener;
 pub use read::{Acknowledged, Estimate, Message, Partition, Plan, Read, ReadRequest, Skipped};

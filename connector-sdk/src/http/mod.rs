@@ -66,4 +66,4 @@ pub use request::{Request, Target};
 pub use response::{Response, ResponseParts};
 pub use retry::{RetryFuture, RetryLayer, RetryService};
 pub use state::{StackHealth, StackState};
-pub use transport::{Resolve, Transport};
+pub use transport::{Duplex, Resolve, Transport, Upgraded, upgrade};

@@ -27,6 +27,9 @@ struct Options {
     /// Messages in each conversation, replies not counted.
     #[arg(long, default_value_t = 100)]
     messages: usize,
+    /// Public channels only: no private one, no direct messages. For many messages, since each conversation has as many.
+    #[arg(long)]
+    public_only: bool,
     /// One message in so many has replies; none has with 0.
     #[arg(long, default_value_t = 20)]
     thread_every: usize,
@@ -110,7 +113,10 @@ async fn serve(options: Options) -> io::Result<()> {
 }
 
 async fn start(options: &Options) -> io::Result<FakeWorkspace> {
+    let others = usize::from(!options.public_only);
     let workspace = FakeWorkspace::builder()
+        .private_channels(others)
+        .direct(others, others)
         .port(options.port)
         .seed(options.seed)
         .channels(options.channels)

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -11,7 +12,7 @@ use connector_host::{
     Registry,
     registry::MemoryRegistry,
     report::{RunReport, RunStatus},
-    run::{self, Job, Quiet, RunOptions, StreamChoice},
+    run::{self, Job, Progress, RunOptions, StreamChoice},
 };
 use connector_sdk::{
     Batch, Class, Clock, Connector, Context, Error, Message, Network, Operation, Partition, ReadRequest,
@@ -19,6 +20,8 @@ use connector_sdk::{
 };
 use futures_util::StreamExt;
 use serde_json::{Map, Value, value::RawValue};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{Begin, Failure, Fixture, Verdict, World, failure::ensure};
 use crate::{
@@ -104,17 +107,51 @@ impl Bench {
     pub async fn run_streams(&self, names: &[&str]) -> RunReport {
         let choice =
             |name: &&str| StreamChoice { name: (*name).into(), mode: self.mode, ..StreamChoice::default() };
-        run::run(Job {
-            cx: self.cx.clone(),
+        let calls = Calls::default();
+        let job = Job {
+            cx: self.cx.with_stop(calls.stop.clone()),
             connector: Arc::clone(&self.connector),
             manifest: self.fixture.factory().manifest().clone(),
             registry: Arc::clone(&self.registry),
             sink: Arc::new(self.sink.clone()),
             streams: Some(names.iter().map(choice).collect()),
             options: self.options.clone(),
-            progress: Arc::new(Quiet),
-        })
-        .await
+            progress: Arc::new(calls.clone()),
+        };
+        if !self.fixture.is_pushed() {
+            return run::run(job).await;
+        }
+        let mut run = Box::pin(run::run(job));
+        let mut report = tokio::select! {
+            report = &mut run => report,
+            () = calls.deliver(&*self.fixture) => {
+                calls.stop.cancel();
+                run.await
+            }
+        };
+        // All there was has come, and who calls has no other end.
+        if report.status == RunStatus::Stopped {
+            report.status = RunStatus::Succeeded;
+        }
+        report
+    }
+
+    /// Lets a source that calls us tell what has happened, so that a read without a host finds it.
+    async fn hear(&self) -> Verdict {
+        if !self.fixture.is_pushed() {
+            return Ok(());
+        }
+        let failed = |error: Error| Failure::new("it listens", error.to_string());
+        let calls = Calls::default();
+        let listener = self.connector.listen(&self.cx).await.map_err(failed)?;
+        let listener = listener.ok_or_else(|| Failure::new("a listener, as the rows are pushed", "none"))?;
+        calls.listening(&listener.addresses());
+        let mut served = listener.serve(self.cx.with_stop(calls.stop.clone()));
+        tokio::select! {
+            ended = &mut served => return ended.map_err(failed),
+            () = calls.deliver(&*self.fixture) => calls.stop.cancel(),
+        }
+        served.await.map_err(failed)
     }
 
     /// Runs it, and fails the check unless the run succeeds.
@@ -244,6 +281,7 @@ impl Bench {
     /// # Errors
     /// [`Failure`] when it cannot be planned.
     pub async fn opening(&self) -> Result<Vec<ReadRequest>, Failure> {
+        self.hear().await?;
         let selection = self.selection().await?;
         let plan = self.connector.partitions(&self.cx, &selection, &StreamState::default()).await;
         let plan = plan.map_err(|error| Failure::new("a plan", error.to_string()))?;
@@ -273,6 +311,34 @@ impl Bench {
             Some(mode) => selection.with_mode(mode),
             None => selection,
         })
+    }
+}
+
+/// What a source that calls us is told by a run, and tells it.
+#[derive(Debug, Clone)]
+struct Calls {
+    addresses: watch::Sender<Option<Vec<SocketAddr>>>,
+    stop: CancellationToken,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { addresses: watch::channel(None).0, stop: CancellationToken::new() }
+    }
+}
+
+impl Calls {
+    /// Waits until somebody listens, and lets the fixture send.
+    async fn deliver(&self, fixture: &dyn Fixture) {
+        let mut heard = self.addresses.subscribe();
+        let addresses = heard.wait_for(Option::is_some).await.ok().and_then(|addresses| addresses.clone());
+        fixture.deliver(&addresses.unwrap_or_default()).await;
+    }
+}
+
+impl Progress for Calls {
+    fn listening(&self, addresses: &[SocketAddr]) {
+        self.addresses.send_replace(Some(addresses.to_vec()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an author gives: a connector, and a fake vendor for it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use connector_sdk::{Factory, Timestamp};
@@ -168,6 +168,22 @@ pub trait Fixture: Send + Sync {
     /// Whether a new field is in the next pages by itself; false where each request names the fields it wants.
     fn fields_come_unasked(&self) -> bool {
         false
+    }
+
+    /// Whether the source calls us instead of being asked. What has happened is then sent to a listener by
+    /// [`deliver`](Self::deliver), and rules about pages that are asked for are not tested.
+    fn is_pushed(&self) -> bool {
+        false
+    }
+
+    /// Whether there is nobody to ask who we are, as where the source calls us and proves itself.
+    fn asks_nobody(&self) -> bool {
+        false
+    }
+
+    /// Sends what has happened to who listens at these addresses, or has called us; ends when all of it was taken.
+    async fn deliver(&self, addresses: &[SocketAddr]) {
+        let _ = addresses;
     }
 
     /// A second stream.

@@ -32,7 +32,7 @@ impl Refusal {
         Self::said("missing_argument", format!("missing required field: {argument}"))
     }
 
-    /// 429. No recording of one is free to copy: the body is the code that all methods document, the header is
+    /// HTTP 429. No recording of one is free to copy: the body is the code that all methods document, the header is
     /// documented.
     pub(super) fn limited(seconds: u64) -> Self {
         Self { retry_after: Some(seconds.max(1)), ..Self::new("ratelimited") }

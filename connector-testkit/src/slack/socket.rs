@@ -273,7 +273,10 @@ async fn talk(
                     }
                     farewell = Some(workspace.clock.sleep(FAREWELL));
                 }
-                Some(Order::Silence) => while !matches!(orders.recv().await, Some(Order::Drop) | None) {},
+                Some(Order::Silence) => {
+                    while !matches!(orders.recv().await, Some(Order::Drop) | None) {}
+                    return Ok(());
+                }
                 Some(Order::Drop) | None => return Ok(()),
             },
             said = socket.next() => match said {

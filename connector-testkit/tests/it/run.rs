@@ -17,7 +17,9 @@ use connector_testkit::{
 
 mod blocking;
 mod full;
+mod listening;
 mod prompt;
+mod told;
 
 struct World {
     source: Scripted,

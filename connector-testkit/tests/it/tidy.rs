@@ -41,8 +41,9 @@ fn crates_depend_only_in_the_allowed_directions() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("connector-sdk", [].as_slice()),
         ("connector-bronze", &["connector-sdk"]),
+        ("connector-ingress", &["connector-sdk"]),
         ("connector-salesforce", &["connector-sdk"]),
-        ("connector-slack", &["connector-sdk"]),
+        ("connector-slack", &["connector-sdk", "connector-ingress"]),
         ("connector-host", &["connector-sdk"]),
         ("connector-testkit", &["connector-sdk", "connector-host", "connector-bronze"]),
         (

@@ -13,6 +13,9 @@ use crate::plan::{STATE_VERSION, Watermark};
 /// The vendor wants to be asked no more often (REST guide, resources_getdeleted).
 const PACE: Duration = Duration::from_secs(5 * 60);
 
+/// An object that had no log is asked for it once a day: it may have been a right that was missing.
+const PACE_REFUSED: Duration = Duration::from_secs(86_400);
+
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +26,10 @@ pub(crate) struct Ledger {
     floor: Timestamp,
     /// The vendor's clock when the log was last asked for.
     asked: Timestamp,
+    /// Where the last read began that asked for something new. It is read once more: a row that was in the bin then may
+    /// have left it before its window was read.
+    #[serde(default)]
+    again: Option<Timestamp>,
     /// What is being read.
     #[serde(default)]
     reading: Option<LogRange>,
@@ -32,7 +39,7 @@ pub(crate) struct Ledger {
     /// Deletions that nobody knows of.
     #[serde(default)]
     unknown: Option<Unknown>,
-    /// The object has no log.
+    /// The object had no log when it was last asked for it.
     #[serde(default)]
     is_refused: bool,
 }
@@ -41,7 +48,8 @@ impl Ledger {
     /// A log that is read from here on.
     pub(crate) fn begin(at: Timestamp) -> Self {
         let seen = Seen::default();
-        Self { covered: at, floor: at, asked: at, reading: None, seen, unknown: None, is_refused: false }
+        let (again, reading, unknown) = (None, None, None);
+        Self { covered: at, floor: at, asked: at, again, reading, seen, unknown, is_refused: false }
     }
 
     /// What the plans before have emitted.
@@ -67,9 +75,10 @@ impl Ledger {
         let Some(state) = complete(partitions, &range) else { return Ok(None) };
         let read: LogState = state.decode(STATE_VERSION)?;
         self.reading = None;
+        self.again = Some(range.covered);
         self.covered = read.covered.map_or(self.covered, |covered| covered.max(self.covered));
         self.seen.merge(read.seen);
-        self.is_refused |= read.is_refused;
+        self.is_refused = read.is_refused;
         self.unknown = match (self.unknown, read.unknown) {
             (Some(known), Some(more)) => {
                 Some(Unknown { from: known.from.min(more.from), to: known.to.max(more.to) })
@@ -81,11 +90,13 @@ impl Ledger {
 
     /// Plans the next read of the log, if it is time for one.
     pub(crate) fn plan(&mut self, now: Timestamp, lookback: Duration) {
-        if self.is_refused || self.reading.is_some() || now.saturating_since(self.asked) < PACE {
+        let pace = if self.is_refused { PACE_REFUSED } else { PACE };
+        if self.reading.is_some() || now.saturating_since(self.asked) < pace {
             return;
         }
+        let from = (self.covered - lookback).min(self.again.unwrap_or(self.covered));
         // A look-back that was made longer reaches only as far as repeats can be told.
-        let from = (self.covered - lookback).max(self.floor);
+        let from = from.max(self.floor);
         self.floor = from;
         // The vendor cuts off the seconds of the start.
         self.seen.forget_before(whole_minute(from).as_millis());

@@ -216,8 +216,14 @@ fn d_15_a_state_of_a_newer_version_or_another_shape_is_an_error() {
 
 #[test]
 fn an_id_speaks() {
-    let window =
-        Window { low: at(0), high: at(250), remember_from: at(0), settled_before: at(0), by_job: false };
+    let window = Window {
+        low: at(0),
+        high: at(250),
+        remember_from: at(0),
+        settled_before: at(0),
+        closes: at(0),
+        by_job: false,
+    };
     assert_eq!(window.id(), PartitionId::from("1970-01-01T00:00:00.000Z/1970-01-01T00:00:00.250Z"));
     assert_eq!(window.partition().unwrap().slice::<Window>().unwrap(), window);
 }

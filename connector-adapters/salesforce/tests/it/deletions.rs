@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use connector_sdk::{Class, Operation, State, StreamState, SyncMode};
-use connector_testkit::{fault::Fault, salesforce::FakeOrg};
+use connector_testkit::{
+    fault::{Fault, Matcher},
+    salesforce::FakeOrg,
+};
 use serde_json::Value;
 
 use super::host::{Host, MINUTE, Outcome, T0, config, start, within};
@@ -128,6 +131,28 @@ fn a_row_that_left_the_recycle_bin_between_two_runs_comes_from_the_log() {
 }
 
 #[test]
+fn a_row_that_leaves_the_recycle_bin_before_its_window_is_read_comes_from_the_log_of_the_next_plan() {
+    within(async {
+        let org = start(FakeOrg::builder().contacts(300)).await;
+        let mut host = loaded(&org).await;
+        org.advance(HOUR);
+        let gone = some(&org, 1);
+        org.delete("Contact", &gone[0]).unwrap();
+        org.advance(HOUR);
+        // The log is read while the row is in the bin; its window is not.
+        let windows = Matcher::path("/queryAll").query("ORDER BY");
+        let rule = org.faults().on(windows).always().then(Fault::status(400).with_body("[]"));
+        let outcome = host.run().await;
+        assert_eq!((outcome.errors.len(), outcome.rows.len()), (1, 0), "{:?}", outcome.errors);
+        org.faults().remove(rule);
+        org.hard_delete("Contact", &gone[0]).unwrap();
+        org.advance(HOUR);
+        assert_eq!(logged(&host.run().await.clean()), gone);
+        assert_the_same_is_there(&host, &org);
+    });
+}
+
+#[test]
 fn the_log_is_asked_for_every_five_minutes_at_most_and_an_object_that_rests_costs_two_requests() {
     within(async {
         let org = start(FakeOrg::builder().contacts(100)).await;
@@ -240,10 +265,14 @@ fn more_ids_than_one_answer_has_are_asked_for_in_shorter_times() {
         let outcome = host.run().await.clean();
         assert_eq!(logged(&outcome).len(), 60);
         assert_the_same_is_there(&host, &org);
-        let requests = asked(&org);
-        org.advance(MINUTE * 7);
-        assert!(host.run().await.clean().rows.is_empty());
-        assert_eq!(asked(&org) - requests, 1, "what was covered is not asked for again");
+        let mut requests = vec![asked(&org)];
+        for _ in 0..3 {
+            org.advance(MINUTE * 7);
+            assert!(host.run().await.clean().rows.is_empty());
+            requests.push(asked(&org));
+        }
+        assert!(requests[1] - requests[0] > 5, "what the plan before has read is read once more");
+        assert_eq!([requests[2] - requests[1], requests[3] - requests[2]], [1, 1], "and then no more");
         // All of them in one minute: no time is short enough.
         delete_for_good(&org, &some(&org, 10));
         org.advance(MINUTE * 7);
@@ -255,7 +284,7 @@ fn more_ids_than_one_answer_has_are_asked_for_in_shorter_times() {
 }
 
 #[test]
-fn an_object_whose_log_is_refused_is_asked_once_and_then_left_alone() {
+fn an_object_whose_log_is_refused_is_named_and_asked_again_after_a_day() {
     within(async {
         for body in [
             (404, r#"[{"message":"The requested resource does not exist","errorCode":"NOT_FOUND"}]"#),
@@ -265,12 +294,22 @@ fn an_object_whose_log_is_refused_is_asked_once_and_then_left_alone() {
             let org = start(FakeOrg::builder().contacts(50)).await;
             let mut host = loaded(&org).await;
             org.faults().on("/deleted").always().then(Fault::status(body.0).with_body(body.1));
-            for _ in 0..4 {
+            for run in 0..4 {
                 org.advance(HOUR);
                 org.touch("Contact", 3).unwrap();
-                assert_eq!(host.run().await.clean().rows.len(), 3);
+                let outcome = host.run().await;
+                assert_eq!(outcome.rows.len(), 3);
+                let named: Vec<_> = outcome.skipped.iter().map(ToString::to_string).collect();
+                assert_eq!((outcome.errors.len(), named.len()), (0, usize::from(run == 0)), "{named:?}");
             }
             assert_eq!(asked(&org), 1, "{body:?}");
+            // The right to it was given: what was deleted in the meantime is found.
+            let gone = some(&org, 2);
+            delete_for_good(&org, &gone);
+            org.faults().clear();
+            org.advance(HOUR * 24);
+            let outcome = host.run().await.clean();
+            assert_eq!(logged(&outcome).into_iter().collect::<BTreeSet<_>>(), gone.into_iter().collect());
         }
     });
 }

@@ -6,6 +6,7 @@ mod acting;
 mod complaints;
 mod conformance;
 mod crashing;
+mod events;
 mod faults;
 mod host;
 mod lists;

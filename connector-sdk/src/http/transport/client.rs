@@ -14,6 +14,26 @@ pub(super) fn client(
     connect_timeout: Duration,
     user_agent: &str,
 ) -> Result<reqwest::Client> {
+    build(network, guard, connect_timeout, user_agent, false)
+}
+
+/// The same, which speaks HTTP/1.1 only: there a connection can change its protocol.
+pub(super) fn http1(
+    network: &Network,
+    guard: &Guard,
+    connect_timeout: Duration,
+    user_agent: &str,
+) -> Result<reqwest::Client> {
+    build(network, guard, connect_timeout, user_agent, true)
+}
+
+fn build(
+    network: &Network,
+    guard: &Guard,
+    connect_timeout: Duration,
+    user_agent: &str,
+    is_http1: bool,
+) -> Result<reqwest::Client> {
     let authorities = authorities(network)?;
     let user_agent = HeaderValue::try_from(user_agent)
         .map_err(|_| Error::config("connect", "the user agent holds characters that no header can carry"))?;
@@ -30,6 +50,7 @@ pub(super) fn client(
             .http2_max_header_list_size(head::HTTP2_LIST_SIZE)
             .dns_resolver(Arc::clone(&resolver))
             .tls_certs_merge(authorities.clone());
+        let builder = if is_http1 { builder.http1_only() } else { builder };
         // A proxy is configuration too: none is taken from the environment behind the template's back.
         match proxy.clone() {
             None => Ok(builder.no_proxy()),

@@ -34,6 +34,22 @@ pub(super) fn before_the_answer(error: reqwest::Error, call: &Call, url: &Url) -
     at(failure, url).with_source(error.without_url())
 }
 
+/// A failure before a connection has changed its protocol.
+pub(super) fn of_upgrade(error: reqwest::Error, operation: &'static str, url: &Url) -> Error {
+    if let Some(refused) = cause::<Refused>(&error) {
+        return refused.clone().into_error(operation);
+    }
+    let failure = if error.is_connect() {
+        connecting(&error, operation)
+    } else if let Some(reason) = cause(&error).and_then(refused_late) {
+        Error::config(operation, reason)
+    } else {
+        Error::transient(operation, "the connection ended before it changed its protocol")
+            .with_delivery(Delivery::Unknown)
+    };
+    at(failure, url).with_source(error.without_url())
+}
+
 /// HTTP/2 has a word for it (RFC 9113, 8.7).
 fn was_not_processed(error: &h2::Error) -> bool {
     error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)

@@ -12,6 +12,7 @@ mod head;
 mod inflate;
 mod redirect;
 mod resolve;
+mod upgrade;
 
 use std::{
     sync::Arc,
@@ -29,6 +30,7 @@ use self::{
     redirect::{Hop, Trail},
 };
 pub use resolve::Resolve;
+pub use upgrade::{Duplex, Upgraded, upgrade};
 
 use super::{Call, Response};
 use crate::{Counters, Error, Network, Result, resilience::Resilience};
@@ -140,22 +142,25 @@ impl Transport {
         Ok((head, body))
     }
 
-    /// Whether a request may go there, as far as its URL says.
     fn permit(&self, operation: &'static str, url: &Url) -> Result<()> {
-        let refused = match url.scheme() {
-            "https" => None,
-            "http" if self.allow_http => None,
-            "http" => Some(
-                "plain http is refused: use https, or set `network.allow_http` on a network you trust"
-                    .to_owned(),
-            ),
-            other => Some(format!("cannot send over `{other}`")),
-        };
-        if let Some(message) = refused {
-            return Err(at(Error::config(operation, message), url));
-        }
-        self.guard.check(url).map_err(|refused| refused.into_error(operation))
+        permit(&self.guard, self.allow_http, operation, url)
     }
+}
+
+/// Whether a request may go there, as far as its URL says.
+fn permit(guard: &Guard, allow_http: bool, operation: &'static str, url: &Url) -> Result<()> {
+    let refused = match url.scheme() {
+        "https" => None,
+        "http" if allow_http => None,
+        "http" => Some(
+            "plain http is refused: use https, or set `network.allow_http` on a network you trust".to_owned(),
+        ),
+        other => Some(format!("cannot send over `{other}`")),
+    };
+    if let Some(message) = refused {
+        return Err(at(Error::config(operation, message), url));
+    }
+    guard.check(url).map_err(|refused| refused.into_error(operation))
 }
 
 impl Service<Call> for Transport {

@@ -16,6 +16,7 @@ mod status;
 mod time;
 mod tls;
 mod transport;
+mod upgrade;
 
 use std::{future::Future, sync::Arc};
 

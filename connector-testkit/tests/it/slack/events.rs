@@ -95,25 +95,30 @@ fn a_failed_delivery_is_retried_at_once_after_a_minute_and_after_five() {
             receiver(&[(500, false), (503, false), (500, false), (500, false), (500, false)]).await;
         ws.events_to(format!("{}/events", vendor.url()));
         let id = ws.push_event(json!({ "type": "message" }));
-        settled(&ws, &got, 2, 2).await;
-        clock.advance(Duration::from_secs(59));
-        for _ in 0..50 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(got.lock().unwrap().len(), 2);
-        // A sleeper that was not there yet when the clock moved sleeps from then on.
-        for count in 3..=4 {
-            while got.lock().unwrap().len() < count {
-                clock.advance_to_next();
+        // With its answer a delivery is done with waiting for one: whoever sleeps then waits for the next attempt.
+        let asleep = async || {
+            while clock.sleepers() != 1 {
                 tokio::task::yield_now().await;
             }
-            settled(&ws, &got, count, count).await;
-        }
+        };
+        settled(&ws, &got, 2, 2).await;
+        asleep().await;
+        clock.advance(Duration::from_secs(59));
+        asleep().await;
+        assert_eq!(got.lock().unwrap().len(), 2);
+        clock.advance(Duration::from_secs(1));
+        settled(&ws, &got, 3, 3).await;
+        asleep().await;
+        clock.advance(Duration::from_secs(299));
+        asleep().await;
+        assert_eq!(got.lock().unwrap().len(), 3);
+        clock.advance(Duration::from_secs(1));
+        settled(&ws, &got, 4, 4).await;
         for _ in 0..20 {
             clock.advance(Duration::from_secs(600));
             tokio::task::yield_now().await;
         }
-        let got = got.lock().unwrap();
+        let got = got.lock().unwrap().clone();
         assert_eq!(got.len(), 4);
         let retries: Vec<(&str, &str)> = got
             .iter()
@@ -128,8 +133,9 @@ fn a_failed_delivery_is_retried_at_once_after_a_minute_and_after_five() {
                 .all(|sent| sent.event_id == id && sent.carrier == Carrier::Http && !sent.acknowledged)
         );
         assert_eq!(sent.iter().map(|sent| sent.attempt).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        let after: Vec<i64> = sent.iter().map(|attempt| (attempt.at - sent[0].at) / 1000).collect();
+        assert_eq!(after, [0, 0, 60, 360]);
         assert_eq!(sent[1].status, Some(503));
-        drop(got);
         ws.shutdown().await;
     });
 }

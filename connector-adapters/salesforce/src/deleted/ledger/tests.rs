@@ -63,13 +63,17 @@ fn what_was_emitted_is_remembered_as_long_as_it_is_looked_at_again() {
     seen.insert(&new);
     read(&mut ledger, &LogState { covered: Some(at(60 * MINUTE + 30_000)), seen, ..LogState::default() });
     ledger.plan(at(70 * MINUTE), LOOKBACK);
-    assert_eq!(ledger.reading().unwrap().from, at(50 * MINUTE + 30_000));
+    assert_eq!(ledger.reading().unwrap().from, at(0), "what the plan before has read is read again");
+    assert!(ledger.seen.contains(&new) && ledger.seen.contains(&old));
+    read(&mut ledger, &LogState { covered: Some(at(60 * MINUTE + 30_000)), ..LogState::default() });
+    ledger.plan(at(80 * MINUTE), LOOKBACK);
+    assert_eq!(ledger.reading().unwrap().from, at(50 * MINUTE + 30_000), "once");
     assert!(ledger.seen.contains(&new), "the seconds of the start count for nothing");
     assert!(!ledger.seen.contains(&old));
 }
 
 #[test]
-fn what_is_unknown_stays_so_and_an_object_without_a_log_is_left_alone() {
+fn what_is_unknown_stays_so_and_an_object_without_a_log_is_asked_again_after_a_day() {
     let mut ledger = Ledger::begin(at(0));
     ledger.plan(at(60 * MINUTE), LOOKBACK);
     let unknown = Unknown { from: at(0), to: at(30 * MINUTE) };
@@ -81,6 +85,8 @@ fn what_is_unknown_stays_so_and_an_object_without_a_log_is_left_alone() {
     read(&mut ledger, &LogState { covered: Some(at(90 * MINUTE)), is_refused: true, ..LogState::default() });
     assert_eq!(ledger.unknown(), Some(unknown));
     assert!(unknown.error().message().contains("connector state reset"));
-    ledger.plan(at(120 * MINUTE), LOOKBACK);
+    ledger.plan(at(90 * MINUTE + 86_400_000 - 1), LOOKBACK);
     assert!(ledger.reading().is_none());
+    ledger.plan(at(90 * MINUTE + 86_400_000), LOOKBACK);
+    assert!(ledger.reading().unwrap().from <= at(90 * MINUTE), "from where it was known");
 }

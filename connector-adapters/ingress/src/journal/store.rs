@@ -1,0 +1,328 @@
+//! The journal on the disk, for one thread: opened, repaired, written to, synced, cut from the front.
+
+use std::{
+    collections::HashSet,
+    io::{self, ErrorKind},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+
+use super::{
+    JournalError, Limits,
+    disk::{Disk, DiskFile},
+    entry::Entry,
+    remembered::{self, MANY, Remembered, Seen},
+    segment::{self, HEADER, Segment, UNFINISHED},
+};
+
+/// The segments that are there, oldest first; shared with those who read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Segments(Arc<Mutex<Vec<Segment>>>);
+
+impl Segments {
+    pub(super) fn get(&self) -> MutexGuard<'_, Vec<Segment>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The segment that holds this position; or the first one, where it is gone already.
+    pub(super) fn holding(&self, position: u64) -> Option<Segment> {
+        self.get().iter().find(|segment| position < segment.next()).copied()
+    }
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is durable, at this position.
+    Kept(u64),
+    /// It has come before, and is durable since then.
+    Known,
+}
+
+/// The journal on the disk.
+pub(super) struct Store {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    limits: Limits,
+    /// Tells this journal from another one in the same folder.
+    id: u64,
+    segments: Segments,
+    active: Box<dyn DiskFile>,
+    remembered: Remembered,
+    /// Bytes after the active segment's last durable frame are of a write that failed.
+    is_torn: bool,
+    /// A sync has failed: what the file holds is known to nobody any more.
+    failed: Option<String>,
+    /// Up to here the reader has what it wants.
+    acknowledged: u64,
+    _lock: Box<dyn Send>,
+}
+
+impl Store {
+    /// Opens what is there, and repairs it. None: another process has it open.
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        folder: PathBuf,
+        limits: Limits,
+        new_id: u64,
+    ) -> io::Result<Option<Self>> {
+        disk.create_dirs(&folder)?;
+        let Some(lock) = disk.lock(&folder.join("lock"))? else { return Ok(None) };
+        let mut names = disk.list(&folder)?;
+        for unfinished in names.iter().filter(|name| name.ends_with(UNFINISHED)) {
+            disk.remove(&folder.join(unfinished))?;
+        }
+        names.sort_unstable();
+        let firsts: Vec<u64> = names.iter().filter_map(|name| segment::first_of(name)).collect();
+        let mut remembered = Remembered::new(limits.remember);
+        load_ids(&*disk, &folder, &names, &mut remembered)?;
+        let mut segments: Vec<Segment> = Vec::new();
+        let mut id = None;
+        for (index, first) in firsts.iter().copied().enumerate() {
+            let bytes = Bytes::from(disk.read(&segment::path(&folder, first), 0, usize::MAX)?);
+            let journal = segment::journal_of(&bytes, first)
+                .filter(|journal| id.is_none_or(|id| id == *journal))
+                .ok_or_else(|| damaged(first, "its header is damaged, or another journal's"))?;
+            id = Some(journal);
+            if segments.last().is_some_and(|before: &Segment| before.next() != first) {
+                return Err(damaged(first, "the segment before it is missing, or damaged"));
+            }
+            let found = segment::scan(&bytes, first, |entry| {
+                if !entry.id.is_empty() {
+                    remembered.add(Seen::new(&entry.id, entry.received_at));
+                }
+            });
+            let is_last = index + 1 == firsts.len();
+            if found.torn > 0 && !is_last {
+                return Err(damaged(first, "events of it are damaged"));
+            }
+            if found.torn > 0 {
+                tracing::warn!(
+                    folder = %folder.display(), segment = first, bytes = found.torn, kept = found.segment.count,
+                    "the end of the journal was torn off by a crash, and is cut; nothing of it was acknowledged"
+                );
+            }
+            if is_last && found.segment.count > 0 {
+                // Written again, because nobody knows what of it the last life has synced: what is read from a cache
+                // may never have been written.
+                let end = usize::try_from(found.segment.end).unwrap_or(usize::MAX);
+                let frames = bytes.get(HEADER..end).unwrap_or_default();
+                drop(segment::create(&*disk, &folder, journal, first, frames)?);
+            }
+            if found.segment.count > 0 {
+                segments.push(found.segment);
+            }
+        }
+        let id = id.unwrap_or(new_id);
+        let first = segments.last().map_or_else(|| firsts.last().copied().unwrap_or(1), Segment::next);
+        let active = segment::create(&*disk, &folder, id, first, &[])?;
+        segments.push(Segment { first, count: 0, end: HEADER as u64 });
+        let segments = Segments(Arc::new(Mutex::new(segments)));
+        Ok(Some(Self {
+            disk,
+            folder,
+            limits,
+            id,
+            segments,
+            active,
+            remembered,
+            is_torn: false,
+            failed: None,
+            acknowledged: 0,
+            _lock: lock,
+        }))
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn segments(&self) -> Segments {
+        self.segments.clone()
+    }
+
+    /// The last durable position; 0: none ever.
+    pub(super) fn durable(&self) -> u64 {
+        self.segments.get().last().map_or(0, |segment| segment.next() - 1)
+    }
+
+    /// Why nothing is taken any more.
+    pub(super) fn failed(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
+    /// Makes these durable with one write and one sync. What became of each is in their order.
+    pub(super) fn append(&mut self, entries: &[Entry]) -> Vec<Result<Appended, JournalError>> {
+        let all = |error: &JournalError| entries.iter().map(|_| Err(error.clone())).collect();
+        if let Some(why) = &self.failed {
+            return all(&JournalError::Failed(why.clone()));
+        }
+        if self.is_torn
+            && let Err(error) = self.mend()
+        {
+            return all(&self.broke(&error));
+        }
+        let (mut frames, mut outcomes, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
+        let mut in_batch = HashSet::new();
+        let mut next = self.durable() + 1;
+        let mut room = self.limits.max_size.saturating_sub(self.size());
+        for entry in entries {
+            let seen = Seen::new(&entry.id, entry.received_at);
+            let length = entry.frame_len() as u64;
+            let outcome = if !entry.fits() {
+                Err(JournalError::TooLarge)
+            } else if !entry.id.is_empty() && (in_batch.contains(&seen.id) || self.remembered.has(seen)) {
+                Ok(Appended::Known)
+            } else if length > room {
+                Err(JournalError::Full)
+            } else {
+                room -= length;
+                entry.encode(next, &mut frames);
+                if !entry.id.is_empty() {
+                    in_batch.insert(seen.id);
+                    fresh.push(seen);
+                }
+                next += 1;
+                Ok(Appended::Kept(next - 1))
+            };
+            outcomes.push(outcome);
+        }
+        if frames.is_empty() {
+            return outcomes;
+        }
+        if let Err(error) = self.active.write_all(&frames) {
+            self.is_torn = true;
+            return all(&self.broke(&error));
+        }
+        if let Err(error) = self.active.sync() {
+            return all(&self.fail(&error));
+        }
+        fresh.into_iter().for_each(|seen| self.remembered.add(seen));
+        if let Some(active) = self.segments.get().last_mut() {
+            active.count = next - active.first;
+            active.end += frames.len() as u64;
+        }
+        if self.active().end >= self.limits.segment_size {
+            self.rotate();
+        }
+        outcomes
+    }
+
+    /// The reader has what stands up to here: segments that hold nothing else go, their ids stay.
+    pub(super) fn truncate(&mut self, position: u64) -> io::Result<()> {
+        self.acknowledged = self.acknowledged.max(position.min(self.durable()));
+        let active = self.active();
+        if active.count > 0
+            && active.next() <= self.acknowledged + 1
+            && active.end >= self.limits.worth_freeing()
+        {
+            self.rotate();
+        }
+        loop {
+            let oldest = self.segments.get().first().copied();
+            let last = self.active().first;
+            let Some(oldest) = oldest.filter(|old| old.first != last && old.next() <= self.acknowledged + 1)
+            else {
+                return Ok(());
+            };
+            let path = oldest.path(&self.folder);
+            let bytes = Bytes::from(self.disk.read(&path, 0, usize::MAX)?);
+            let mut ids = Vec::new();
+            segment::scan(&bytes, oldest.first, |entry| ids.push(Seen::new(&entry.id, entry.received_at)));
+            // First the ids: a crash in between leaves both, which is no harm.
+            remembered::write(&*self.disk, &self.folder, oldest.first, &ids)?;
+            self.disk.remove(&path)?;
+            self.segments.get().remove(0);
+        }
+    }
+
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    fn active(&self) -> Segment {
+        self.segments.get().last().copied().unwrap_or(Segment { first: 1, count: 0, end: 0 })
+    }
+
+    fn size(&self) -> u64 {
+        self.segments.get().iter().map(|segment| segment.end).sum()
+    }
+
+    /// Goes on in a new segment. Where there is no room for one, the old one grows on.
+    fn rotate(&mut self) {
+        let first = self.active().next();
+        match segment::create(&*self.disk, &self.folder, self.id, first, &[]) {
+            Ok(file) => {
+                self.active = file;
+                self.segments.get().push(Segment { first, count: 0, end: HEADER as u64 });
+            }
+            Err(error) if is_full(&error) => {
+                tracing::warn!(%error, "no room for a new segment of the journal")
+            }
+            Err(error) => {
+                self.fail(&error);
+            }
+        }
+    }
+
+    /// Writes the active segment again without the bytes of a write that failed, and goes on in a new one.
+    fn mend(&mut self) -> io::Result<()> {
+        let active = self.active();
+        let length = usize::try_from(active.end).unwrap_or(usize::MAX);
+        let bytes = self.disk.read(&active.path(&self.folder), 0, length)?;
+        let frames = bytes.get(HEADER..).unwrap_or_default();
+        self.active = segment::create(&*self.disk, &self.folder, self.id, active.first, frames)?;
+        self.is_torn = false;
+        Ok(())
+    }
+
+    /// A full disk may have room again; anything else is the end.
+    fn broke(&mut self, error: &io::Error) -> JournalError {
+        if is_full(error) {
+            tracing::warn!(%error, "the disk of the journal is full");
+            return JournalError::Full;
+        }
+        self.fail(error)
+    }
+
+    fn fail(&mut self, error: &io::Error) -> JournalError {
+        let why = self.failed.get_or_insert_with(|| error.to_string()).clone();
+        tracing::error!(error = why, folder = %self.folder.display(), "the journal has failed, and takes nothing any more");
+        JournalError::Failed(why)
+    }
+}
+
+/// Whether it may work again without anybody's doing.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+fn load_ids(
+    disk: &dyn Disk,
+    folder: &std::path::Path,
+    names: &[String],
+    remembered: &mut Remembered,
+) -> io::Result<()> {
+    let firsts: Vec<u64> = names.iter().filter_map(|name| remembered::first_of(name)).collect();
+    for first in &firsts {
+        let Some(ids) = remembered::parse(&disk.read(&remembered::path(folder, *first), 0, usize::MAX)?)
+        else {
+            return Err(damaged(*first, "the ids that it had are damaged"));
+        };
+        ids.into_iter().for_each(|seen| remembered.add(seen));
+    }
+    if let Some((newest, older)) = firsts.split_last().filter(|_| firsts.len() > MANY) {
+        let ids: Vec<Seen> = remembered.all().collect();
+        remembered::write(disk, folder, *newest, &ids)?;
+        for first in older {
+            disk.remove(&remembered::path(folder, *first))?;
+        }
+    }
+    Ok(())
+}
+
+fn damaged(segment: u64, what: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, format!("segment {segment}: {what}"))
+}

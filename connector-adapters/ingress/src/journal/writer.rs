@@ -1,0 +1,126 @@
+//! The one thread that writes: whoever waits when it comes round shares a sync.
+
+use std::thread;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    JournalError,
+    entry::Entry,
+    store::{Appended, Store},
+};
+
+/// Events that share a sync, at most.
+const BATCH: usize = 1024;
+/// Bytes that share a sync, about.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// What a journal is asked for.
+pub(super) enum Command {
+    Append(Entry, oneshot::Sender<Result<Appended, JournalError>>),
+    Truncate(u64, oneshot::Sender<Result<(), String>>),
+    /// From now on events are taken, or no more.
+    Take(bool, oneshot::Sender<()>),
+}
+
+/// How a journal stands, for those who read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// The last durable position.
+    pub(super) durable: u64,
+    /// Up to here it was acknowledged.
+    pub(super) acknowledged: u64,
+    /// Whether more may come.
+    pub(super) is_taking: bool,
+    /// Why nothing comes any more.
+    pub(super) failed: Option<String>,
+}
+
+/// Starts the thread. It ends, and lets go of the folder, when nobody holds the other end of `commands`.
+pub(super) fn start(
+    store: Store,
+    commands: mpsc::Receiver<Command>,
+    standing: watch::Sender<Standing>,
+) -> std::io::Result<()> {
+    let writer = Writer { store, commands, standing, is_taking: false };
+    thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run()).map(drop)
+}
+
+struct Writer {
+    store: Store,
+    commands: mpsc::Receiver<Command>,
+    standing: watch::Sender<Standing>,
+    is_taking: bool,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let (mut entries, mut answers, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while let Some(command) = self.commands.blocking_recv() {
+            let mut command = Some(command);
+            while let Some(now) = command.take() {
+                match now {
+                    Command::Append(entry, answer) if self.is_taking => {
+                        bytes += entry.body.len();
+                        entries.push(entry);
+                        answers.push(answer);
+                        if entries.len() < BATCH && bytes < BATCH_BYTES {
+                            command = self.commands.try_recv().ok();
+                        }
+                    }
+                    Command::Append(_, answer) => drop(answer.send(Err(JournalError::Closed))),
+                    other => {
+                        // In the order they were asked for.
+                        self.flush(&mut entries, &mut answers);
+                        self.obey(other);
+                    }
+                }
+            }
+            bytes = 0;
+            self.flush(&mut entries, &mut answers);
+        }
+    }
+
+    fn flush(
+        &mut self,
+        entries: &mut Vec<Entry>,
+        answers: &mut Vec<oneshot::Sender<Result<Appended, JournalError>>>,
+    ) {
+        if entries.is_empty() {
+            return;
+        }
+        let outcomes = self.store.append(entries);
+        entries.clear();
+        self.tell();
+        for (answer, outcome) in answers.drain(..).zip(outcomes) {
+            // Who does not wait any more hears of it when the sender tries again.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Append(_, answer) => drop(answer.send(Err(JournalError::Closed))),
+            Command::Truncate(position, answer) => {
+                let done = self.store.truncate(position).map_err(|error| error.to_string());
+                self.tell();
+                let _ = answer.send(done);
+            }
+            Command::Take(is_taking, answer) => {
+                self.is_taking = is_taking;
+                self.tell();
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    fn tell(&self) {
+        let standing = Standing {
+            durable: self.store.durable(),
+            acknowledged: self.store.acknowledged(),
+            is_taking: self.is_taking,
+            failed: self.store.failed().map(str::to_owned),
+        };
+        self.standing.send_replace(standing);
+    }
+}

@@ -1,0 +1,124 @@
+//! What is done with a request: verified, made durable, answered; in this order and no other.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use connector_sdk::{Clock, clock::timeout};
+use http::{Method, StatusCode, request::Parts};
+
+use super::Answer;
+use crate::{
+    journal::{Entry, Journal, JournalError},
+    scheme::{Refused, Scheme, Verified},
+};
+
+/// What stands behind a listener.
+#[async_trait]
+pub trait Receive: Send + Sync + fmt::Debug {
+    /// Whether a request may go on, by its head alone.
+    ///
+    /// # Errors
+    /// What to answer instead.
+    fn admits(&self, head: &Parts) -> Result<(), Answer>;
+
+    /// Answers a request, within [`longest`](Self::longest).
+    async fn receive(&self, head: Parts, body: Bytes) -> Answer;
+
+    /// How long it may take to answer.
+    fn longest(&self) -> Duration;
+}
+
+/// After how many seconds who was refused for now may try again.
+const RETRY_AFTER: u32 = 5;
+/// Refusals are told to people once in this time; each is one line of a log that a stranger can write.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// One address for one sender.
+#[derive(Debug)]
+pub struct Endpoint {
+    path: Option<String>,
+    scheme: Arc<dyn Scheme>,
+    journal: Journal,
+    clock: Arc<dyn Clock>,
+    within: Duration,
+    refused: Mutex<Refusals>,
+}
+
+#[derive(Debug, Default)]
+struct Refusals {
+    count: u64,
+    told_at: Option<Duration>,
+}
+
+impl Endpoint {
+    /// Takes what the scheme verifies into the journal, and answers within the time: 200 when it is durable, otherwise
+    /// 503. Any path will do; what proves a sender is its signature.
+    #[must_use]
+    pub fn new(scheme: Arc<dyn Scheme>, journal: Journal, clock: Arc<dyn Clock>, within: Duration) -> Self {
+        Self { path: None, scheme, journal, clock, within, refused: Mutex::default() }
+    }
+
+    /// Only this path is known; others are answered 404.
+    #[must_use]
+    pub fn with_path(mut self, path: Option<String>) -> Self {
+        self.path = path;
+        self
+    }
+
+    fn refuse(&self, refused: &Refused) -> Answer {
+        let mut sum = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        sum.count += 1;
+        let now = self.clock.monotonic();
+        if sum.told_at.is_none_or(|at| now.saturating_sub(at) >= TOLD_EVERY) {
+            let (status, why, count) = (refused.status.as_u16(), refused.why, sum.count);
+            tracing::warn!(status, why, count, "requests are refused");
+            *sum = Refusals { count: 0, told_at: Some(now) };
+        }
+        Answer::refused(refused.status, refused.why)
+    }
+
+    async fn keep(&self, entry: Entry) -> Answer {
+        match timeout(&*self.clock, self.within, self.journal.append(entry)).await {
+            Ok(Ok(_)) => Answer::ok(Bytes::new()),
+            Ok(Err(JournalError::TooLarge)) => {
+                Answer::refused(StatusCode::PAYLOAD_TOO_LARGE, "the event is too large")
+            }
+            Ok(Err(JournalError::Full)) => Answer::later("there is no room for events now", RETRY_AFTER),
+            Ok(Err(JournalError::Closed)) => Answer::later("it is being stopped", RETRY_AFTER),
+            Ok(Err(JournalError::Failed(_))) => Answer::later("events cannot be kept now", RETRY_AFTER),
+            // It may become durable yet; then it is known when it comes again.
+            Err(_) => Answer::later("keeping the event takes too long", RETRY_AFTER),
+        }
+    }
+}
+
+#[async_trait]
+impl Receive for Endpoint {
+    fn admits(&self, head: &Parts) -> Result<(), Answer> {
+        if self.path.as_deref().is_some_and(|path| path != head.uri.path()) {
+            return Err(Answer::refused(StatusCode::NOT_FOUND, "there is nothing here"));
+        }
+        if head.method != Method::POST {
+            return Err(Answer::refused(StatusCode::METHOD_NOT_ALLOWED, "only POST"));
+        }
+        Ok(())
+    }
+
+    async fn receive(&self, head: Parts, body: Bytes) -> Answer {
+        let now = self.clock.now();
+        match self.scheme.verify(&head.headers, &body, now) {
+            Err(refused) => self.refuse(&refused),
+            Ok(Verified::Answer { body }) => Answer::ok(body),
+            Ok(Verified::Event { id, head }) => self.keep(Entry { id, received_at: now, head, body }).await,
+        }
+    }
+
+    fn longest(&self) -> Duration {
+        self.within
+    }
+}

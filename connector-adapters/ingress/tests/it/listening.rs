@@ -1,0 +1,272 @@
+//! The listener: what senders are answered, and what a connection may cost.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use connector_ingress::{
+    Journal, ListenerConfig, Listening, Scheme,
+    listener::Endpoint,
+    scheme::{Refused, Verified},
+};
+use connector_sdk::{Clock, SystemClock, Timestamp};
+use connector_testkit::{clock::ManualClock, disk::Plan};
+use http::HeaderMap;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{TestDisk, bounded, kept_after, open};
+
+/// Takes what says `{"event_id": …}` and has no signature `bad`.
+#[derive(Debug)]
+struct Trusting;
+
+impl Scheme for Trusting {
+    fn verify(&self, headers: &HeaderMap, body: &Bytes, _: Timestamp) -> Result<Verified, Refused> {
+        if headers.get("signature").is_some_and(|value| value == "bad") {
+            return Err(Refused::unauthorized("the signature is wrong"));
+        }
+        let text = std::str::from_utf8(body).map_err(|_| Refused::malformed("no text"))?;
+        let id = text.split('"').nth(3).ok_or(Refused::malformed("no event"))?.to_owned();
+        if id == "hello" {
+            return Ok(Verified::Answer { body: Bytes::from_static(b"world") });
+        }
+        Ok(Verified::Event { id, head: Bytes::new() })
+    }
+}
+
+struct Server {
+    address: SocketAddr,
+    journal: Journal,
+    disk: TestDisk,
+    clock: ManualClock,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+async fn serve(change: impl FnOnce(&mut ListenerConfig)) -> Server {
+    let disk = TestDisk::default();
+    let journal = open(&disk).await;
+    let clock = ManualClock::at(Timestamp::from_millis(crate::support::T0));
+    let mut config = ListenerConfig::new("127.0.0.1:0".parse().unwrap());
+    change(&mut config);
+    let listening = Listening::bind(config).await.unwrap();
+    let address = listening.address();
+    let within = Duration::from_secs(2);
+    let endpoint = Endpoint::new(Arc::new(Trusting), journal.clone(), clock.shared(), within)
+        .with_path(Some("/in".into()));
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(listening.serve(clock.shared(), Arc::new(endpoint), stop.clone()));
+    Server { address, journal, disk, clock, stop, task }
+}
+
+impl Server {
+    async fn connect(&self) -> TcpStream {
+        bounded(TcpStream::connect(self.address)).await.unwrap()
+    }
+
+    async fn send(&self, request: impl Into<String>) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(request.into().as_bytes()).await.unwrap();
+        read(&mut stream).await
+    }
+
+    async fn post(&self, body: &str) -> String {
+        self.send(post("/in", body, "connection: close\r\n")).await
+    }
+
+    /// Moves the clock each time that somebody waits on it, until the future is done.
+    async fn until_done<T>(&self, future: impl Future<Output = T>) -> T {
+        let pushed = async {
+            loop {
+                tokio::task::yield_now().await;
+                SystemClock::new().sleep(Duration::from_millis(5)).await;
+                self.clock.advance_to_next();
+            }
+        };
+        tokio::select! { done = bounded(future) => done, () = pushed => unreachable!() }
+    }
+}
+
+fn post(path: &str, body: &str, more: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n{more}\r\n{body}", body.len())
+}
+
+/// All that comes until the connection ends.
+async fn read(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A connection that is cut off ends with an error, and what came before it counts.
+    let _ = bounded(stream.read_to_end(&mut bytes)).await;
+    String::from_utf8(bytes).unwrap()
+}
+
+#[track_caller]
+fn assert_status(answer: &str, status: u16) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "not {status}: {answer:?}");
+}
+
+const EVENT: &str = r#"{"event_id":"Ev1","text":"é🦌"}"#;
+
+#[tokio::test]
+async fn an_event_is_durable_when_it_is_answered_and_known_when_it_comes_again() {
+    let server = serve(|_| {}).await;
+    for _ in 0..3 {
+        assert_status(&server.post(EVENT).await, 200);
+        assert_eq!(server.journal.durable(), 1);
+    }
+    server.journal.close().await.unwrap();
+    assert_eq!(kept_after(&server.journal, 0).await, ["Ev1"]);
+}
+
+#[tokio::test]
+async fn a_question_is_answered_and_nothing_is_kept() {
+    let server = serve(|_| {}).await;
+    let answer = server.post(r#"{"challenge":"hello"}"#).await;
+    assert_status(&answer, 200);
+    assert!(answer.ends_with("\r\n\r\nworld"), "{answer}");
+    assert_eq!(server.journal.durable(), 0);
+}
+
+#[tokio::test]
+async fn what_is_not_for_us_is_refused_with_the_status_that_says_why() {
+    let server = serve(|config| config.max_body = 100).await;
+    let close = "connection: close\r\n";
+    let long = "x".repeat(101);
+    let chunked = format!(
+        "POST /in HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n65\r\n{long}\r\n0\r\n\r\n"
+    );
+    for (request, status) in [
+        (post("/other", EVENT, close), 404),
+        (format!("GET /in HTTP/1.1\r\nhost: x\r\n{close}\r\n"), 405),
+        (post("/in", EVENT, &format!("signature: bad\r\n{close}")), 401),
+        (post("/in", "no event", close), 400),
+        (post("/in", EVENT, &format!("content-encoding: gzip\r\n{close}")), 415),
+        (post("/in", &long, close), 413),
+        (chunked, 413),
+        ("nonsense\r\n\r\n".to_owned(), 400),
+        (post("/in", EVENT, &format!("{}{close}", "a: b\r\n".repeat(200))), 431),
+    ] {
+        assert_status(&server.send(request).await, status);
+    }
+    assert_eq!(server.journal.durable(), 0);
+}
+
+#[tokio::test]
+async fn a_sender_is_answered_in_time_though_the_disk_hangs() {
+    let server = serve(|_| {}).await;
+    let posted = {
+        let held = server.disk.memory.hold();
+        let address = server.address;
+        let posted = tokio::spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(post("/in", EVENT, "connection: close\r\n").as_bytes()).await.unwrap();
+            read(&mut stream).await
+        });
+        let started = server.clock.monotonic();
+        // The request is waiting for its journal: the patience of the connection, and the limit of the answer.
+        let answered = async {
+            while !posted.is_finished() {
+                SystemClock::new().sleep(Duration::from_millis(5)).await;
+                if server.clock.monotonic() - started < Duration::from_secs(3) && server.clock.sleepers() > 0
+                {
+                    server.clock.advance(Duration::from_millis(100));
+                }
+            }
+        };
+        bounded(answered).await;
+        assert!(server.clock.monotonic() - started <= Duration::from_secs(3), "Slack waits three seconds");
+        drop(held);
+        posted
+    };
+    let answer = bounded(posted).await.unwrap();
+    assert_status(&answer, 503);
+    assert!(answer.contains("retry-after: 5\r\n"), "{answer}");
+    // It may have become durable in the end: then it is known, and in any case it stands once.
+    assert_status(&server.post(EVENT).await, 200);
+    assert_eq!(server.journal.durable(), 1);
+}
+
+#[tokio::test]
+async fn a_journal_that_has_failed_is_answered_503_and_never_200() {
+    let server = serve(|_| {}).await;
+    server.disk.memory.plan(Plan { fail_sync: Some(1), ..Plan::default() });
+    for _ in 0..3 {
+        let answer = server.post(EVENT).await;
+        assert_status(&answer, 503);
+        assert!(answer.contains("retry-after: 5\r\n"), "{answer}");
+    }
+    assert_eq!(server.journal.durable(), 0);
+}
+
+#[tokio::test]
+async fn who_sends_no_head_or_no_body_is_cut_off_by_the_clock() {
+    let server = serve(|_| {}).await;
+    for (begun, status) in [
+        ("", None),
+        ("POST /in HT", None),
+        ("POST /in HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx", Some(408)),
+    ] {
+        let mut stream = server.connect().await;
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        let before = server.clock.monotonic();
+        let answer = server.until_done(read(&mut stream)).await;
+        assert!(server.clock.monotonic() - before >= Duration::from_secs(10));
+        match status {
+            Some(status) => assert_status(&answer, status),
+            None => assert_eq!(answer, ""),
+        }
+    }
+    // An honest sender on a connection that lives long is served again and again.
+    let mut stream = server.connect().await;
+    for _ in 0..3 {
+        stream.write_all(post("/in", EVENT, "").as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(bounded(stream.read_u8()).await.unwrap());
+        }
+        assert_status(std::str::from_utf8(&answer).unwrap(), 200);
+        server.clock.advance(Duration::from_secs(9));
+    }
+}
+
+#[tokio::test]
+async fn more_connections_than_there_are_places_wait_for_one() {
+    let server = serve(|config| config.max_connections = 2).await;
+    let idle = [server.connect().await, server.connect().await];
+    let posted = {
+        let address = server.address;
+        tokio::spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(post("/in", EVENT, "connection: close\r\n").as_bytes()).await.unwrap();
+            read(&mut stream).await
+        })
+    };
+    SystemClock::new().sleep(Duration::from_millis(50)).await;
+    assert!(!posted.is_finished());
+    // The idle ones have no more time than a head may take.
+    assert_status(&server.until_done(posted).await.unwrap(), 200);
+    drop(idle);
+}
+
+#[tokio::test]
+async fn on_a_stop_who_has_begun_is_answered_and_nobody_else_is_let_in() {
+    let server = serve(|_| {}).await;
+    let mut begun = server.connect().await;
+    let request = post("/in", EVENT, "");
+    let (first, rest) = request.split_at(request.len() - 2);
+    begun.write_all(first.as_bytes()).await.unwrap();
+    let mut idle = server.connect().await;
+    // Both are accepted.
+    assert_status(&server.post(r#"{"event_id":"Ev2","text":"é🦌"}"#).await, 200);
+    server.stop.cancel();
+    assert_eq!(read(&mut idle).await, "", "the idle one is closed");
+    begun.write_all(rest.as_bytes()).await.unwrap();
+    assert_status(&read(&mut begun).await, 200);
+    bounded(server.task).await.unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err(), "nobody listens any more");
+    server.journal.close().await.unwrap();
+    assert_eq!(kept_after(&server.journal, 0).await, ["Ev2", "Ev1"]);
+}

@@ -1,0 +1,7 @@
+//! The journal, the listener and the schemes, from outside.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
+
+mod journal;
+mod listening;
+mod signatures;
+mod support;
