@@ -107,12 +107,6 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// The only error.
-    pub(crate) fn error(&self) -> &Error {
-        assert_eq!(self.errors.len(), 1, "{:?}", self.errors);
-        &self.errors[0]
-    }
-
     pub(crate) fn clean(self) -> Self {
         assert!(self.errors.is_empty() && self.skipped.is_empty(), "{:?} {:?}", self.errors, self.skipped);
         assert!(!self.crashed);

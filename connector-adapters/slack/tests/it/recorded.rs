@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::host::{Host, config, small, start, within};
 
 /// The folder of recorded answers; none where it is not there, and it says so.
+#[expect(clippy::print_stderr, reason = "a test that had nothing to read says so")]
 fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("CONNECTOR_FIXTURES").map(|folder| PathBuf::from(folder).join("slack"));
     if folder.is_none() {
