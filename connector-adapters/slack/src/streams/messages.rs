@@ -4,6 +4,8 @@
 //! page. Everything that is visible is read; but what is kept as "read up to here" stays behind the vendor's clock by
 //! `safety_lag`, and what was delivered beyond it is remembered: what becomes visible late is found, and nothing comes twice.
 
+use std::collections::VecDeque;
+
 use async_stream::try_stream;
 use connector_sdk::{Batch, Message, ReadRequest, Result, State, SyncMode, record::Seen};
 use futures_util::StreamExt;
@@ -106,41 +108,56 @@ impl Walk {
     }
 
     /// The pages of the next window, newest first; none after the last one.
-    async fn window(&mut self) -> Result<Option<Vec<Page>>> {
+    async fn window(&mut self) -> Result<Option<VecDeque<Page>>> {
         while !self.is_done {
             let top = self.stride.top(self.at);
             let end = top.map_or(Ts::FOREVER, Ts::next);
             let end = self.until.map_or(end, |until| until.min(end));
             let mut descent = self.history.descend(self.at, end);
-            let (mut pages, mut held) = (Vec::new(), 0);
+            let (mut pages, mut held, mut came) = (VecDeque::new(), 0, 0);
             let room = HOLD * self.history.api.limits().page(self.history.page_size) as usize;
+            let patience = if top.is_some() { 2 * room } else { room };
+            let mut let_go = None;
             while let Some(page) = descent.next().await? {
-                held += page.rows.len();
-                pages.push(page);
-                if held >= room && !descent.is_done() {
+                (held, came) = (held + page.rows.len(), came + page.rows.len());
+                pages.push_back(page);
+                if descent.is_done() {
                     break;
+                }
+                if came >= patience {
+                    break;
+                }
+                while held > room
+                    && let Some(newest) = pages.pop_front()
+                {
+                    // The oldest are delivered first: the newest of a window that has a little more are read again.
+                    held -= newest.rows.len();
+                    let_go = let_go.or_else(|| newest.rows.first().map(|row| row.ts));
                 }
             }
             if !descent.is_done() {
-                self.overflowed(&pages);
+                self.overflowed(&pages, let_go);
                 continue;
             }
             let now = descent.now().map_or(Ts::ZERO, Ts::from);
             self.settled = now.saturating_sub(self.lag);
             self.remember_from.get_or_insert(self.settled.saturating_sub(self.lookback));
             let is_last = top.is_none_or(|top| top >= now) || self.until.is_some_and(|until| end == until);
-            self.is_done = is_last;
-            self.window = Some((top.filter(|_| !is_last), pages.len()));
+            let newest = pages.front().and_then(|page: &Page| page.rows.first()).map(|row| row.ts);
+            self.is_done = is_last && let_go.is_none();
+            let top = if let_go.is_some() { newest } else { top.filter(|_| !is_last) };
+            self.window = Some((top, pages.len()));
             return Ok(Some(pages));
         }
         Ok(None)
     }
 
-    fn overflowed(&mut self, pages: &[Page]) {
-        let newest = pages.first().and_then(|page| page.rows.first());
-        let bottom = pages.last().and_then(|page| page.rows.last());
-        if let (Some(newest), Some(bottom)) = (newest, bottom) {
-            self.stride.overflowed(self.at, self.begins, bottom.ts, newest.ts);
+    fn overflowed(&mut self, pages: &VecDeque<Page>, let_go: Option<Ts>) {
+        let newest = let_go.or_else(|| pages.front().and_then(|page| page.rows.first()).map(|row| row.ts));
+        let oldest_held = pages.front().and_then(|page| page.rows.first()).map(|row| row.ts);
+        let bottom = pages.back().and_then(|page| page.rows.last());
+        if let (Some(newest), Some(from), Some(bottom)) = (newest, oldest_held, bottom) {
+            self.stride.overflowed(self.at, self.begins, (bottom.ts, from), newest);
         }
     }
 

@@ -20,7 +20,8 @@ async fn workspace() -> FakeWorkspace {
 fn complaint_1_a_reply_to_an_old_thread_is_found_airbyte_32143() {
     within(async {
         let ws = workspace().await;
-        let mut host = Host::new(&config(&ws), "replies").await;
+        let config = with(config(&ws), "thread_lookback", json!("10d"));
+        let mut host = Host::new(&config, "replies").await;
         host.run().await.clean();
         host.assert_holds_replies(&ws);
         let channel = ws.channels(ChannelKind::Public)[0].clone();
@@ -31,7 +32,7 @@ fn complaint_1_a_reply_to_an_old_thread_is_found_airbyte_32143() {
         let quiet =
             ws.truth(&channel).into_iter().find(|message| message.get("reply_count").is_none()).unwrap();
         ws.reply(&channel, quiet["ts"].as_str().unwrap(), "the first");
-        host.restart(&config(&ws));
+        host.restart(&config);
         let rows = host.run().await.clean().rows;
         assert_eq!(rows.len(), 2, "and nothing twice");
         host.assert_holds_replies(&ws);

@@ -21,31 +21,54 @@ use super::host::{MINUTE, config, factory, start, with};
 
 connector_testkit::conformance!(start_chat);
 
+/// So many of the newest messages can be edited, and it is seen.
+const EDITABLE: usize = 40;
 /// The field that messages do not have at first.
 const GRADE: &str = "grade";
 
 struct Chat {
     ws: FakeWorkspace,
     page: usize,
+    /// In seconds.
+    lookback: i64,
     has_thin_pages: bool,
     has_grade: AtomicBool,
 }
 
 async fn start_chat(world: World) -> Chat {
     let builder = FakeWorkspace::builder().seed(world.seed).channels(2).private_channels(0).direct(0, 0);
-    let ws = start(builder.users(5).thread_every(0).messages(world.rows / 2)).await;
+    let builder = builder.users(5).thread_every(0).messages(world.rows / 2);
+    let ws = start(builder.newest_age(MINUTE * 2)).await;
     if world.rows % 2 == 1 {
         ws.post(&ws.channels(ChannelKind::Public)[0], "the odd one");
         ws.advance(MINUTE);
     }
     ws.thin_pages(world.thin_pages);
-    Chat { ws, page: world.page, has_thin_pages: world.thin_pages, has_grade: AtomicBool::new(false) }
+    let mut chat = Chat {
+        ws,
+        page: world.page,
+        lookback: 0,
+        has_thin_pages: world.thin_pages,
+        has_grade: AtomicBool::new(false),
+    };
+    // Edits of the newest are found again, of as many in a world of many rows as in one of few.
+    if let Some((_, last)) = chat.newest().into_iter().take(EDITABLE).next_back() {
+        let seconds: i64 = last["ts"].as_str().unwrap().split('.').next().unwrap().parse().unwrap();
+        chat.lookback = chat.ws.now() / 1_000 - seconds + 600;
+    }
+    chat
 }
 
 impl Chat {
     /// The channel that things happen in, in turn.
     fn channel(&self, index: usize) -> String {
         self.ws.channels(ChannelKind::Public)[index % 2].clone()
+    }
+
+    fn newest(&self) -> Vec<(String, Value)> {
+        let mut messages = self.messages();
+        messages.sort_by_key(|(_, message)| std::cmp::Reverse(message["ts"].to_string()));
+        messages
     }
 
     fn messages(&self) -> Vec<(String, Value)> {
@@ -63,9 +86,13 @@ impl Fixture for Chat {
         factory()
     }
 
-    /// Edits of all messages are found again: what changes is what the rules are about.
+    /// Edits are found again: what changes is what the rules are about.
     fn config(&self) -> Value {
-        with(with(config(&self.ws), "page_size", json!(self.page)), "lookback", json!("365d"))
+        with(
+            with(config(&self.ws), "page_size", json!(self.page)),
+            "lookback",
+            json!(format!("{}s", self.lookback)),
+        )
     }
 
     fn stream(&self) -> &'static str {
@@ -103,7 +130,12 @@ impl Fixture for Chat {
 
     async fn update(&self, count: usize) {
         self.ws.advance(MINUTE);
-        for (channel, message) in self.messages().into_iter().take(count) {
+        // What is new has to be read first.
+        let old = self
+            .newest()
+            .into_iter()
+            .filter(|(_, message)| !message["text"].as_str().unwrap_or_default().starts_with("new "));
+        for (channel, message) in old.take(count) {
             let text = format!("{} (edited)", message["text"].as_str().unwrap_or_default());
             assert!(self.ws.edit(&channel, message["ts"].as_str().unwrap(), &text));
         }

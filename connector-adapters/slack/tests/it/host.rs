@@ -162,18 +162,23 @@ impl Host {
         let known = &self.state.partitions;
         let is_done = |id| {
             let known = known.get(id).and_then(|known: &PartitionState| known.state.as_ref());
-            known.is_none_or(State::is_complete)
+            known.is_some_and(State::is_complete)
         };
-        if self.stream.mode == SyncMode::Full
-            && plan.partitions.iter().all(|partition| is_done(&partition.id))
-        {
+        let is_anew = known.is_empty() || plan.partitions.iter().all(|partition| is_done(&partition.id));
+        if self.stream.mode == SyncMode::Full && is_anew {
             self.state.generation += 1;
             self.state.partitions.values_mut().for_each(|partition| partition.state = None);
         }
+        let is_full = self.stream.mode == SyncMode::Full;
+        let states = &self.state.partitions;
+        let is_left = |id: &PartitionId| {
+            !is_full || !states.get(id).and_then(|known| known.state.as_ref()).is_some_and(State::is_complete)
+        };
+        let left = plan.partitions.into_iter().filter(|partition| is_left(&partition.id)).collect();
         for skipped in plan.skipped {
             outcome.skipped.push((skipped.partition, Error::clone(&skipped.error)));
         }
-        self.read(plan.partitions, messages, &mut outcome).await;
+        self.read(left, messages, &mut outcome).await;
         outcome
     }
 
