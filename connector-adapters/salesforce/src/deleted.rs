@@ -160,8 +160,8 @@ pub(crate) fn read(api: Arc<Api>, request: ReadRequest) -> BoxStream<'static, Re
         let mut step = Duration::MAX;
         while reader.at < reader.range.to {
             let mut to = (reader.at + step).min(reader.range.to);
-            // What is left over would be too short to be asked for.
-            if reader.range.to.saturating_since(to) <= SHORTEST {
+            // What is left over would be too short to be asked for. Two halves of the least are not.
+            if reader.range.to.saturating_since(to) < SHORTEST {
                 to = reader.range.to;
             }
             let log = match reader.ask(reader.at, to).await? {

@@ -71,7 +71,16 @@ impl Api {
         if let Some(team) = self.team_id.as_deref().filter(|_| method.takes_team) {
             request = request.query("team_id", team);
         }
-        self.send(cx, request).await
+        // Of those who have one request a minute each waits for its turn before it is sent, and not within the time that a
+        // request has. Who was put off because nobody knew that yet is sent once more.
+        let turn = self.limits().turn(method).await;
+        match self.send(cx, request.clone()).await {
+            Err(error) if error.class() == Class::RateLimited && turn.is_none() => {
+                let Some(_turn) = self.limits().turn(method).await else { return Err(error) };
+                self.send(cx, request).await
+            }
+            answered => answered,
+        }
     }
 
     /// Has something done, with arguments as JSON.

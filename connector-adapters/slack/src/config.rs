@@ -45,7 +45,7 @@ pub struct SlackConfig {
     #[serde(default)]
     pub join: bool,
     /// How old the beginning of a thread may be for new replies in it to be found by a later read. Default `7d`, at
-    /// most `365d`. The first read takes all threads.
+    /// most `365d`. The first read takes all threads, with `since` those that began not longer before it.
     #[serde(default = "default_thread_lookback")]
     pub thread_lookback: Period,
     /// How far a later read of `messages` looks back for messages that were edited. Default `0s`: an edit is found

@@ -13,7 +13,7 @@ use crate::{
     channels::Channel,
     descent::History,
     fault::{self, Then},
-    method::{HISTORY, MEMBERS, Method, PINS},
+    method::{HISTORY, MEMBERS, Method, PINS, REPLIES},
     page::Splitter,
     streams::Source,
     ts::Ts,
@@ -27,6 +27,8 @@ struct Sample {
     pages: u64,
     /// How many messages it has, where one page has them all.
     count: Option<u64>,
+    /// How many of them begin a thread.
+    threads: u64,
 }
 
 /// See the module.
@@ -62,7 +64,20 @@ pub(crate) async fn estimate(
             let requests = (pages * readable).checked_div(seen).unwrap_or(0).max(readable);
             let counted: Option<u64> = samples.iter().map(|sample| sample.count).sum();
             let records = counted.filter(|_| seen == readable && stream == Stream::Messages);
-            Ok(told(source, &HISTORY, requests, records))
+            let mut cost = told(source, &HISTORY, requests, records);
+            if stream == Stream::Replies {
+                // Each thread is a request of a method with a budget of its own; both go on side by side.
+                let threads: u64 = samples.iter().map(|sample| sample.threads).sum();
+                let threads = (threads * readable).checked_div(seen).unwrap_or(0);
+                let each = told(source, &REPLIES, threads, None);
+                cost.requests = Some(requests + threads);
+                cost.duration = cost.duration.max(each.duration);
+            }
+            if stream == Stream::Reactions {
+                // How many messages are asked for again, nobody knows.
+                cost.duration = None;
+            }
+            Ok(cost)
         }
         // One list, whose length nobody knows.
         _ => Ok(CostEstimate::default()),
@@ -76,7 +91,7 @@ fn told(source: &Source, method: &Method, requests: u64, records: Option<u64>) -
         tracing::warn!(
             method = method.name,
             requests,
-            hours = duration.as_secs() / 3_600,
+            minutes = duration.as_secs().div_ceil(60),
             "at one request a minute the read takes long"
         );
     }
@@ -92,16 +107,20 @@ async fn sample(
     let history = History {
         api: Arc::clone(&source.api),
         cx: cx.clone(),
-        splitter: Arc::new(Splitter::new(&[])),
+        splitter: Arc::new(Splitter::new(&["reply_count"])),
         channel: channel.id.as_str().into(),
         page_size: source.settings.page_size,
     };
     let oldest = selection.since.map_or(Ts::ZERO, |since| Ts::from(since).previous());
     let mut descent = history.descend(oldest, Ts::FOREVER);
-    let Some(page) = descent.next().await? else { return Ok(Sample { pages: 1, count: Some(0) }) };
+    let Some(page) = descent.next().await? else {
+        return Ok(Sample { pages: 1, count: Some(0), threads: 0 });
+    };
     let count = page.rows.len() as u64;
+    let begins_thread = |row| page.field(row, 0).is_some_and(|count: &[u8]| count != b"0");
+    let threads = page.rows.iter().filter(|row| begins_thread(row)).count() as u64;
     if descent.is_done() {
-        return Ok(Sample { pages: 1, count: Some(count) });
+        return Ok(Sample { pages: 1, count: Some(count), threads });
     }
     let (newest, bottom) = match (page.rows.first(), page.rows.last()) {
         (Some(newest), Some(bottom)) => (newest.ts.micros(), bottom.ts.micros()),
@@ -110,5 +129,6 @@ async fn sample(
     // As dense as at its end, down to when it was made.
     let begins = channel.begins().max(oldest).micros();
     let span = newest.saturating_sub(bottom).max(1);
-    Ok(Sample { pages: (newest.saturating_sub(begins) / span).max(2), count: None })
+    let pages = (newest.saturating_sub(begins) / span).max(2);
+    Ok(Sample { pages, count: None, threads: threads * pages })
 }

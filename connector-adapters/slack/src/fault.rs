@@ -34,8 +34,11 @@ impl Faults for SlackFaults {
     fn fault(&self, request: &Request, response: &Response) -> Option<Error> {
         let error = fault(request, response)?;
         if error.class() == Class::RateLimited {
+            // What we wait where no time is named says nothing about the vendor.
             let told = response.header("retry-after").and_then(|value| value.trim().parse().ok());
-            self.0.put_off(request.operation(), told.map_or(UNSTATED_WAIT, Duration::from_secs));
+            if let Some(seconds) = told {
+                self.0.put_off(request.operation(), Duration::from_secs(seconds));
+            }
         }
         Some(error)
     }

@@ -6,12 +6,13 @@
 //!
 //! | what is seen | what is taken for true |
 //! |---|---|
-//! | a 429 of these methods that puts off for half a minute or more | perhaps: one request a minute from now on |
-//! | 15 objects and more to come, where more were asked for | it is so: pages of 15 from now on |
-//! | a page of more than 15 | it is not so |
+//! | a 429 of these methods that says to wait for half a minute or more | perhaps: one request a minute from now on |
+//! | 15 objects and more to come, where more were asked for, twice in a row | it is so: pages of 15 from now on |
+//! | a page of more than 15; one in 20 is asked to have more | it is not so |
+//! | perhaps, and five answers that were not put off | nobody knows any more |
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -21,6 +22,7 @@ use connector_sdk::{
     resilience::{Quota, QuotaKey},
 };
 use serde::Deserialize;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::method::{self, HISTORY, Method, POST, REPLIES, Tier};
 
@@ -29,6 +31,12 @@ pub(crate) const COHORT_PAGE: u32 = 15;
 /// They are put off for a minute; others, who were too quick, mostly for less.
 const LONG_WAIT: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
+/// Pages of exactly so many objects in a row are no chance.
+const SHORT_PAGES: u32 = 2;
+/// After so many answers without being put off, one wait was nothing.
+const GOOD_ANSWERS: u32 = 5;
+/// One page in so many is asked to have more than the limited ones, to see whether that is still so.
+const PROBE: u32 = 20;
 
 /// Requests of a tier in any minute. Of these a fifth may come at once, and the rest comes evenly: together no more than
 /// the tier in any minute.
@@ -55,7 +63,16 @@ pub(crate) struct Limits {
     /// What names the app and the workspace to our limiter.
     prefix: String,
     cohort: AtomicU8,
+    /// Pages of exactly the limited size in a row.
+    short: AtomicU32,
+    /// Answers since a wait made us suspect.
+    good: AtomicU32,
+    /// Pages that were asked for while we are certain.
+    asked: AtomicU32,
     warned: AtomicBool,
+    /// Whose turn it is.
+    histories: Mutex<()>,
+    replies: Mutex<()>,
 }
 
 impl Limits {
@@ -63,7 +80,12 @@ impl Limits {
         Self {
             prefix: format!("{}/{}", cx.tenant(), cx.connection()),
             cohort: AtomicU8::new(UNKNOWN),
+            short: AtomicU32::new(0),
+            good: AtomicU32::new(0),
+            asked: AtomicU32::new(0),
             warned: AtomicBool::new(false),
+            histories: Mutex::new(()),
+            replies: Mutex::new(()),
         }
     }
 
@@ -74,7 +96,22 @@ impl Limits {
 
     /// How many objects a page of history or replies is to be asked to have, where this many are wanted.
     pub(crate) fn page(&self, wanted: u32) -> u32 {
-        if self.cohort.load(Relaxed) == CERTAIN { wanted.min(COHORT_PAGE) } else { wanted }
+        if self.cohort.load(Relaxed) != CERTAIN {
+            return wanted;
+        }
+        if (self.asked.fetch_add(1, Relaxed) + 1).is_multiple_of(PROBE) {
+            return wanted;
+        }
+        wanted.min(COHORT_PAGE)
+    }
+
+    /// The right to send one of the limited requests, where they are limited; in the order of asking.
+    pub(crate) async fn turn(&self, method: &Method) -> Option<MutexGuard<'_, ()>> {
+        if !is_limited(method.name) || !self.is_cohort() {
+            return None;
+        }
+        let turns = if method.name == HISTORY.name { &self.histories } else { &self.replies };
+        Some(turns.lock().await)
     }
 
     /// How long so many requests of a method take, at least.
@@ -87,6 +124,7 @@ impl Limits {
     /// Takes note that a method was put off for so long.
     pub(crate) fn put_off(&self, operation: &str, wait: Duration) {
         if is_limited(operation) && wait >= LONG_WAIT {
+            self.good.store(0, Relaxed);
             self.suspect(SUSPECTED);
         }
     }
@@ -95,14 +133,27 @@ impl Limits {
     pub(crate) fn page_came(&self, asked: u32, came: usize, more: bool) {
         let most = COHORT_PAGE as usize;
         if came > most {
+            self.short.store(0, Relaxed);
             self.cohort.store(UNKNOWN, Relaxed);
-        } else if came == most && more && asked > COHORT_PAGE {
-            self.suspect(CERTAIN);
+            return;
+        }
+        if more && asked > COHORT_PAGE {
+            let short = if came == most { self.short.fetch_add(1, Relaxed) + 1 } else { 0 };
+            self.short.store(short, Relaxed);
+            if short >= SHORT_PAGES {
+                self.suspect(CERTAIN);
+                return;
+            }
+        }
+        if self.good.fetch_add(1, Relaxed) + 1 >= GOOD_ANSWERS {
+            let _ = self.cohort.compare_exchange(SUSPECTED, UNKNOWN, Relaxed, Relaxed);
         }
     }
 
     fn suspect(&self, level: u8) {
-        self.cohort.fetch_max(level, Relaxed);
+        if self.cohort.fetch_max(level, Relaxed) == UNKNOWN && level == SUSPECTED {
+            tracing::info!("put off for long; messages are asked for once a minute until that proves wrong");
+        }
         if self.cohort.load(Relaxed) == CERTAIN && !self.warned.swap(true, Relaxed) {
             tracing::warn!(
                 "the vendor gives this app one request a minute and 15 messages for each, as to apps that are sold \
@@ -197,7 +248,25 @@ mod tests {
         limits.page_came(200, 200, true);
         assert!(!limits.is_cohort());
         limits.page_came(200, 15, true);
+        assert!(!limits.is_cohort(), "once is chance");
+        limits.page_came(200, 15, true);
         assert_eq!((limits.page(200), limits.page(10)), (15, 10));
         assert_eq!(limits.duration(&HISTORY, 90), Duration::from_secs(90 * 60));
+        let more = (0..40).filter(|_| limits.page(200) == 200).count();
+        assert_eq!(more, 2, "now and then it is seen whether it is still so");
+        limits.page_came(200, 15, true);
+        assert!(limits.is_cohort());
+    }
+
+    #[test]
+    fn a_wait_that_was_nothing_is_forgotten_after_a_few_answers() {
+        let limits = limits();
+        limits.put_off(HISTORY.name, Duration::from_secs(60));
+        for _ in 0..GOOD_ANSWERS - 1 {
+            limits.page_came(200, 3, false);
+        }
+        assert!(limits.is_cohort());
+        limits.page_came(200, 3, false);
+        assert!(!limits.is_cohort());
     }
 }

@@ -84,15 +84,31 @@ impl StreamRun<'_> {
     pub(super) async fn begin_generation(&mut self) -> Result<()> {
         let state =
             self.job.registry.load(&self.lease.tenant, &self.lease.connection, &self.lease.stream).await?;
-        let begun = Commit {
+        let begun = State::encode(1, &Cursor { generation: state.generation, after: None })?;
+        self.mark_generation(&state, begun).await
+    }
+
+    /// Marks that a full read has ended which was not seen whole, because something may not be read: it shows no
+    /// deletes, and the next run reads everything again.
+    pub(super) async fn end_generation(&mut self, state: &StreamState) -> Result<()> {
+        if !is_in_progress(state)? {
+            return Ok(());
+        }
+        self.writer.generation = None;
+        let ended = State::encode(1, &Cursor { generation: state.generation, after: None })?.completing();
+        self.mark_generation(state, ended).await
+    }
+
+    async fn mark_generation(&self, known: &StreamState, state: State) -> Result<()> {
+        let mark = Commit {
             partition: PARTITION.into(),
-            epoch: state.epoch,
-            generation: state.generation,
-            sequence: state.partitions.get(PARTITION).map_or(0, |known| known.sequence),
+            epoch: known.epoch,
+            generation: known.generation,
+            sequence: known.partitions.get(PARTITION).map_or(0, |known| known.sequence),
             tally: Tally::default(),
-            state: State::encode(1, &Cursor { generation: state.generation, after: None })?,
+            state,
         };
-        self.job.registry.checkpoint(&self.lease, &[begun]).await
+        self.job.registry.checkpoint(&self.lease, &[mark]).await
     }
 
     async fn refuse_beyond_cap(&self, generation: &Generation) -> Result<()> {

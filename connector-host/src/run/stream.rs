@@ -192,13 +192,23 @@ impl<'a> StreamRun<'a> {
             let whole = clean && self.report.skipped.len() == skipped;
             if !whole || !again {
                 let state = self.load().await?;
-                if whole && self.selection.mode == SyncMode::Full && are_complete(&state, &names) {
+                let full = self.selection.mode == SyncMode::Full;
+                if whole && full && are_complete(&state, &names) {
                     self.conclude_deletes(&state).await?;
+                } else if clean && full && !again && self.are_read_or_skipped(&state, &names) {
+                    self.end_generation(&state).await?;
                 }
                 return Ok(());
             }
         }
         Err(Error::bug("plan", "the connector asks for plan after plan without an end"))
+    }
+
+    /// Whether all that can be read was read to its end.
+    fn are_read_or_skipped(&self, state: &StreamState, names: &[PartitionId]) -> bool {
+        let is_skipped =
+            |name: &PartitionId| self.report.skipped.iter().any(|skipped| skipped.partition == *name);
+        names.iter().all(|name| is_skipped(name) || state_of(state, name).is_some_and(State::is_complete))
     }
 
     /// The stop has been asked for; a failure that came before it is not forgotten.

@@ -107,7 +107,7 @@ impl Bench {
     pub async fn run_streams(&self, names: &[&str]) -> RunReport {
         let choice =
             |name: &&str| StreamChoice { name: (*name).into(), mode: self.mode, ..StreamChoice::default() };
-        let calls = Calls::default();
+        let calls = Calls::under(self.cx.stop());
         let job = Job {
             cx: self.cx.with_stop(calls.stop.clone()),
             connector: Arc::clone(&self.connector),
@@ -142,7 +142,7 @@ impl Bench {
             return Ok(());
         }
         let failed = |error: Error| Failure::new("it listens", error.to_string());
-        let calls = Calls::default();
+        let calls = Calls::under(self.cx.stop());
         let listener = self.connector.listen(&self.cx).await.map_err(failed)?;
         let listener = listener.ok_or_else(|| Failure::new("a listener, as the rows are pushed", "none"))?;
         calls.listening(&listener.addresses());
@@ -321,13 +321,12 @@ struct Calls {
     stop: CancellationToken,
 }
 
-impl Default for Calls {
-    fn default() -> Self {
-        Self { addresses: watch::channel(None).0, stop: CancellationToken::new() }
-    }
-}
-
 impl Calls {
+    /// Ended by itself, or by this stop.
+    fn under(stop: &CancellationToken) -> Self {
+        Self { addresses: watch::channel(None).0, stop: stop.child_token() }
+    }
+
     /// Waits until somebody listens, and lets the fixture send.
     async fn deliver(&self, fixture: &dyn Fixture) {
         let mut heard = self.addresses.subscribe();

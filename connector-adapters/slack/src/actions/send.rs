@@ -39,7 +39,7 @@ const EVENT_TYPE: &str = "connector_idempotency";
 /// A post that is not there so long after its answer was lost was not done.
 const SETTLES_AFTER: Duration = Duration::from_secs(10);
 /// The vendor's clock may run behind its messages by this.
-const SLACK: Duration = Duration::from_secs(60);
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// How often a post is sent at most.
 const POSTS: u32 = 2;
 /// How many pages are looked through at most: more has not come in since we posted.
@@ -178,10 +178,9 @@ impl Actor {
                     return Ok(touched);
                 }
                 Err(error) if error.class() == Class::Ambiguous => unknown = Some((since, error)),
-                Err(error) if posts > 1 || error.delivery() == Delivery::Unknown => {
-                    // An earlier one may still come.
-                    return Err(error);
-                }
+                // An earlier one may still come: that this one was refused says nothing of it.
+                Err(error) if posts > 1 => return Err(ambiguous().with_source(error)),
+                Err(error) if error.delivery() == Delivery::Unknown => return Err(error),
                 Err(error) => {
                     self.posts.forget(mark);
                     return Err(error);
@@ -231,7 +230,7 @@ impl Actor {
             }
             // When we sent, by the vendor's clock: neither clock has to be right for that.
             let elapsed = cx.clock().monotonic().saturating_sub(since);
-            let sent = *oldest.get_or_insert(Ts::from(now).saturating_sub(elapsed + SLACK));
+            let sent = *oldest.get_or_insert(Ts::from(now).saturating_sub(elapsed + CLOCK_TOLERANCE));
             // History comes newest first, a thread oldest first.
             let bottom = page.messages.iter().filter_map(|seen| seen.ts.parse::<Ts>().ok()).min();
             let is_past = thread.is_none() && bottom.is_some_and(|bottom| bottom < sent);

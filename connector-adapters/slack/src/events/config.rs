@@ -12,7 +12,7 @@ use super::wrapper;
 use crate::{config::wrong, hosts};
 
 /// Connections of one app at a time (docs.slack.dev, "Using Socket Mode").
-const MOST_CONNECTIONS: u8 = 10;
+const MOST_CONNECTIONS: u8 = 9;
 
 /// The `config:` of a `slack/events` connection.
 ///
@@ -44,7 +44,7 @@ pub struct EventsConfig {
     pub path: Option<String>,
     /// Where events are kept until they are in Bronze.
     pub journal: JournalConfig,
-    /// Connections at once, 1 (default) to 10. An event comes over any one of them. For `socket`.
+    /// Connections at once, 1 (default) to 9: the vendor allows ten, and one is for the next. An event comes over any one of them. For `socket`.
     #[serde(default = "default_connections")]
     #[schemars(range(min = 1, max = 10))]
     pub connections: u8,
@@ -138,7 +138,13 @@ impl EventsConfig {
             return Err(wrong("app_token", "is empty"));
         }
         if !(1..=MOST_CONNECTIONS).contains(&self.connections) {
-            return Err(wrong("connections", format!("is {}; it must be 1 to 10", self.connections)));
+            return Err(wrong(
+                "connections",
+                format!(
+                    "is {}; it must be 1 to 9: the vendor allows ten, and one is for the next",
+                    self.connections
+                ),
+            ));
         }
         let base_url = hosts::base("base_url", &self.base_url, cx.network())?;
         Ok(Way::Socket { base_url, token, connections: self.connections })
@@ -176,7 +182,7 @@ mod tests {
             (r#"{"mode": "http", "signing_secrets": ["s"], "listen": "127.0.0.1:0", "path": "x""#, "path"),
             (r#"{"mode": "socket""#, "app_token"),
             (r#"{"mode": "socket", "app_token": " ""#, "app_token"),
-            (r#"{"mode": "socket", "app_token": "x", "connections": 11"#, "connections"),
+            (r#"{"mode": "socket", "app_token": "x", "connections": 10"#, "connections"),
             (r#"{"mode": "socket", "app_token": "x", "connections": 0"#, "connections"),
             (r#"{"mode": "socket", "app_token": "x", "base_url": "https://evil.example/api""#, "base_url"),
             (r#"{"mode": "socket", "app_token": "x", "max_body": "2GiB""#, "max_body"),

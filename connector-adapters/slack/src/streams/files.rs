@@ -65,8 +65,12 @@ pub(super) fn read(source: Source, request: ReadRequest) -> Messages {
             })?;
             let gone = position.total.map_or(0, |before| before.saturating_sub(total));
             position.total = Some(total);
-            if gone > 0 && position.page > 1 && steps_back < MOST_STEPS_BACK {
+            if gone > 0 && position.page > 1 {
                 steps_back += 1;
+                if steps_back > MOST_STEPS_BACK {
+                    let message = "files vanish faster than their list is read; a later run goes on";
+                    Err(Error::transient(FILES.name, message).with_delivery(Delivery::Answered).into_exhausted())?;
+                }
                 position.page = position.page.saturating_sub(gone.div_ceil(size)).max(1);
                 continue;
             }

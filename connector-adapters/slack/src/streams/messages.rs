@@ -32,6 +32,9 @@ struct Position {
     /// The length of the windows, in microseconds; none: all there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     width: Option<u64>,
+    /// What was delivered before this is not remembered: a look-back that was made longer reaches no further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remembered_from: Option<Ts>,
 }
 
 /// Reads one channel.
@@ -68,6 +71,8 @@ struct Walk {
     lookback: std::time::Duration,
     /// A full read has nothing to look back to.
     is_full: bool,
+    /// See [`Position`].
+    remembered_from: Option<Ts>,
     /// What is delivered after this is remembered.
     remember_from: Option<Ts>,
     /// Up to here everything is visible, by the vendor's clock.
@@ -89,6 +94,7 @@ impl Walk {
         let looks_back = !is_full && known.is_some_and(State::is_complete);
         let at =
             if looks_back { position.read_to.saturating_sub(settings.lookback) } else { position.read_to };
+        let at = at.max(position.remembered_from.unwrap_or(Ts::ZERO));
         Ok(Self {
             history: source.history(request, &[]),
             keys: Keys::new(request),
@@ -100,6 +106,7 @@ impl Walk {
             lag: settings.safety_lag,
             lookback: settings.lookback,
             is_full,
+            remembered_from: position.remembered_from,
             remember_from: None,
             settled: Ts::ZERO,
             window: None,
@@ -191,14 +198,19 @@ impl Walk {
 
     fn state(&self) -> Result<State> {
         let read_to = if self.is_full { self.at } else { self.at.min(self.settled) };
-        State::encode(STATE_VERSION, &Position { read_to, seen: self.seen.clone(), width: self.stride.width })
+        let (seen, width) = (self.seen.clone(), self.stride.width);
+        let remembered_from = self.remembered_from.filter(|_| !self.is_full);
+        State::encode(STATE_VERSION, &Position { read_to, seen, width, remembered_from })
     }
 
     /// The state that covers the whole. What no later read will meet is forgotten.
     fn last_state(&mut self) -> Result<State> {
         let end = self.until.map_or(self.settled, |until| until.previous().min(self.settled));
         self.at = if self.is_full { self.at } else { end.max(self.at.min(self.settled)) };
-        self.seen.forget_before(self.settled.saturating_sub(self.lookback).millis());
+        let remembered_from = self.settled.saturating_sub(self.lookback);
+        self.seen.forget_before(remembered_from.millis());
+        self.remembered_from =
+            Some(self.remembered_from.map_or(remembered_from, |known| known.max(remembered_from)));
         self.stride = Stride::default();
         Ok(self.state()?.completing())
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{json, value::RawValue};
 
 use super::{Messages, STATE_VERSION, Source, lower_bound};
-use crate::{api, method::REACTIONS, page::Page, ts::Ts};
+use crate::{api, fault, method::REACTIONS, page::Page, ts::Ts};
 
 /// The field of a message, in the order in which they are asked for.
 const FIELD: usize = 0;
@@ -88,9 +88,16 @@ async fn of_page(source: &Source, request: &ReadRequest, page: &Page) -> Result<
             continue;
         }
         let arguments = [("channel", channel), ("timestamp", &*ts), ("full", "true")];
-        let full: Full = source.api.ask(&request.cx, &REACTIONS, &arguments).await?;
-        let list: Vec<&RawValue> =
-            full.message.iter().flat_map(|message| &message.reactions).map(|reaction| &**reaction).collect();
+        let full: Full = match source.api.ask(&request.cx, &REACTIONS, &arguments).await {
+            // Deleted since its page came.
+            Err(error) if fault::has_code(&error, "message_not_found") => continue,
+            full => full?,
+        };
+        let Some(message) = full.message else {
+            push_all(&mut batch, channel, &ts, &list)?;
+            continue;
+        };
+        let list: Vec<&RawValue> = message.reactions.iter().map(|reaction| &**reaction).collect();
         push_all(&mut batch, channel, &ts, &list)?;
     }
     Ok(batch.build())
