@@ -1,9 +1,12 @@
 //! Messages: oldest first, each once, whatever the vendor's pages look like.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use connector_sdk::{Operation, Timestamp};
-use connector_testkit::slack::ChannelKind;
+use connector_testkit::{
+    fault::{Fault, Matcher, Seen},
+    slack::ChannelKind,
+};
 use serde_json::json;
 
 use super::host::{DAY, Host, MINUTE, T0, config, small, start, with, within};
@@ -124,17 +127,25 @@ fn nothing_from_before_since_is_read() {
 #[test]
 fn d_11_short_and_empty_pages_and_cursors_that_expire_lose_nothing() {
     within(async {
-        for stream in ["messages", "replies"] {
-            let ws = start(small().messages(150).thread_every(4)).await;
+        for (stream, method) in [("messages", "conversations.history"), ("replies", "conversations.replies")]
+        {
+            let ws = Arc::new(start(small().messages(150).thread_every(4)).await);
             ws.thin_pages(true);
-            ws.faults().clear();
             let mut host = Host::new(&config(&ws), stream).await;
-            // A page token that is refused once in a while, wherever one is used.
-            for call in [2, 5] {
-                ws.let_pass("conversations.history", call);
-                ws.refuse("conversations.history", "fatal_error");
-            }
+            // All page tokens expire when one is used: now and then, so that reading has an end.
+            let vendor = Arc::downgrade(&ws);
+            let expire = move |_: &Seen<'_>| {
+                if let Some(ws) = vendor.upgrade() {
+                    ws.expire_cursors();
+                }
+            };
+            let unharmed = Fault::ContentType("application/json; charset=utf-8".to_owned());
+            let used = Matcher::path(format!("/{method}")).query("cursor=");
+            ws.faults().on(used).every(2).times(3).doing(expire).then(unharmed);
             host.run().await.clean();
+            let refused = ws.requests_to(method);
+            let refused = refused.iter().filter(|request| request.error.as_deref() == Some("invalid_cursor"));
+            assert!(refused.count() >= 1, "{method}: no page token was refused");
             if stream == "messages" {
                 host.assert_holds_messages(&ws)
             } else {
@@ -157,7 +168,7 @@ fn messages_and_replies_carry_fields_and_subtypes_nobody_knows_byte_for_byte() {
         replies.assert_holds_replies(&ws);
         let fault = r#"{"ts":"1799999000.000100","type":"message","subtype":"of_tomorrow","n":1.50e+3,"x":{"a":[null,1.0]},"text":"\u00e9 é"}"#;
         let body = format!(r#"{{"ok":true,"messages":[{fault}],"has_more":false}}"#);
-        let answer = connector_testkit::fault::Fault::status(200).with_body(body);
+        let answer = Fault::status(200).with_body(body);
         ws.faults().on("/conversations.history").always().then(answer);
         let mut host = Host::new(&config(&ws), "messages").await;
         host.run().await.clean();
