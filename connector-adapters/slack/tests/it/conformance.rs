@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use connector_sdk::{Factory, Timestamp};
 use connector_testkit::{
-    conformance::{Doing, Fixture, Other, Row, World},
+    conformance::{Begin, Doing, Fixture, Other, Row, World, untested},
     fault::{Fault, Faults, Matcher},
     slack::{ChannelKind, FakeWorkspace},
 };
@@ -33,6 +33,8 @@ struct Chat {
     lookback: i64,
     has_thin_pages: bool,
     has_grade: AtomicBool,
+    /// Refresh tokens that were configured.
+    configured: Mutex<Vec<String>>,
 }
 
 async fn start_chat(world: World) -> Chat {
@@ -50,6 +52,7 @@ async fn start_chat(world: World) -> Chat {
         lookback: 0,
         has_thin_pages: world.thin_pages,
         has_grade: AtomicBool::new(false),
+        configured: Mutex::default(),
     };
     // Edits of the newest are found again, of as many in a world of many rows as in one of few.
     if let Some((_, last)) = chat.newest().into_iter().take(EDITABLE).next_back() {
@@ -57,6 +60,16 @@ async fn start_chat(world: World) -> Chat {
         chat.lookback = chat.ws.now() / 1_000 - seconds + 600;
     }
     chat
+}
+
+/// What is not tested, so that no hook is lost unnoticed. Requests under way are not counted by the workspace.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_of_the_rules_is_not_tested_is_known() {
+    let begin: Begin = |world| Box::pin(async move { Box::new(start_chat(world).await) as _ });
+    let found = untested(begin, 1).await.unwrap();
+    // These are counted where a process has one test, as under nextest.
+    let kept: Vec<_> = found.iter().filter(|line| !line.contains("open files")).collect();
+    assert_eq!(kept, ["C-41 not tested: requests under way: no hook `in_flight`"]);
 }
 
 impl Chat {
@@ -87,12 +100,20 @@ impl Fixture for Chat {
     }
 
     /// Edits are found again: what changes is what the rules are about.
+    ///
+    /// Each process has a pair of its own: a refresh token is good once, and the suite keeps no successors.
     fn config(&self) -> Value {
-        with(
+        let (known, (_, refresh)) = (self.ws.oauth(), self.ws.issue_pair());
+        self.configured.lock().unwrap().push(refresh.clone());
+        let config = with(
             with(config(&self.ws), "page_size", json!(self.page)),
             "lookback",
             json!(format!("{}s", self.lookback)),
-        )
+        );
+        let app = json!({
+            "client_id": known.client_id, "client_secret": known.client_secret, "refresh_token": refresh,
+        });
+        with(config, "auth", json!({ "oauth": app }))
     }
 
     fn stream(&self) -> &'static str {
@@ -165,7 +186,18 @@ impl Fixture for Chat {
     }
 
     fn secrets(&self) -> Vec<String> {
-        vec![self.ws.bot_token().to_owned()]
+        let mut secrets = self.configured.lock().unwrap().clone();
+        secrets.push(self.ws.oauth().client_secret);
+        secrets
+    }
+
+    fn expire_tokens(&self) -> bool {
+        self.ws.expire_tokens();
+        true
+    }
+
+    fn sign_ins(&self) -> u64 {
+        self.ws.requests_to("oauth.v2.access").len() as u64
     }
 
     fn lead_in_a_circle(&self, pages: usize) -> bool {
