@@ -1,8 +1,10 @@
 //! What goes wrong on the way, at each place where the vendor is asked.
 
+use std::sync::Arc;
+
 use connector_sdk::{Class, Counters};
 use connector_testkit::{
-    fault::Fault,
+    fault::{Fault, Matcher, Seen},
     slack::{ChannelKind, FakeWorkspace},
 };
 use serde_json::json;
@@ -113,6 +115,41 @@ fn a_channel_that_may_not_be_read_is_skipped_with_its_reason_and_the_others_are_
                 assert!(error.to_string().contains(code), "{error}");
             }
         }
+    });
+}
+
+#[test]
+fn a_message_that_is_deleted_before_its_reactions_are_asked_for_does_not_fail_its_channel() {
+    within(async {
+        let ws = Arc::new(start(small().messages(45).thread_every(0).users(20)).await);
+        let channel = ws.channels(ChannelKind::Public)[0].clone();
+        let (gone, kept) = {
+            let truth = ws.truth(&channel);
+            let ts = |index: usize| truth[index]["ts"].as_str().unwrap().to_owned();
+            (ts(30), ts(3))
+        };
+        // More users than a page shows, so that they are asked for.
+        for user in ws.users_truth() {
+            for ts in [&gone, &kept] {
+                ws.react(&channel, ts, "tada", user["id"].as_str().unwrap());
+            }
+        }
+        let (vendor, at, ts) = (Arc::downgrade(&ws), channel.clone(), gone.clone());
+        let unharmed = Fault::ContentType("application/json; charset=utf-8".to_owned());
+        let delete = move |_: &Seen<'_>| {
+            assert!(vendor.upgrade().is_some_and(|ws| ws.delete_message(&at, &ts)));
+        };
+        let asked = Matcher::path("/reactions.get").query(format!("timestamp={gone}"));
+        let rule = ws.faults().on(asked).nth(1).doing(delete).then(unharmed);
+        let mut host = Host::new(&config(&ws), "reactions").await;
+        host.run().await.clean();
+        assert_eq!(ws.faults().fired_by(rule), 1);
+        let codes: Vec<_> =
+            ws.requests_to("reactions.get").into_iter().filter_map(|request| request.error).collect();
+        assert_eq!(codes, ["message_not_found"]);
+        let of = |ts: &str| host.bronze.iter().filter(|row| row.key["ts"] == ts).count();
+        assert!(of(&kept) >= 1, "the others are read");
+        assert_eq!(of(&gone), 0);
     });
 }
 
