@@ -1,6 +1,6 @@
 //! The one way out: a method, its arguments, and an answer that says `ok`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use connector_sdk::{
     Class, Context, Delivery, Error, Result,
@@ -22,6 +22,15 @@ pub(crate) struct Api {
     path: String,
     team_id: Option<String>,
     limits: Arc<Limits>,
+}
+
+/// A turn comes round sooner than that, or nobody waits for it.
+const SOON: Duration = Duration::from_secs(15 * 60);
+
+/// Whether a request that was put off may be sent again while its caller waits.
+fn is_soon(cx: &Context, error: &Error) -> bool {
+    error.retry_after().is_none_or(|wait| wait <= SOON)
+        && error.resume_at().is_none_or(|at| at.saturating_since(cx.clock().now()) <= SOON)
 }
 
 impl Api {
@@ -75,7 +84,7 @@ impl Api {
         // request has. Who was put off because nobody knew that yet is sent once more.
         let turn = self.limits().turn(method).await;
         match self.send(cx, request.clone()).await {
-            Err(error) if error.class() == Class::RateLimited && turn.is_none() => {
+            Err(error) if error.class() == Class::RateLimited && turn.is_none() && is_soon(cx, &error) => {
                 let Some(_turn) = self.limits().turn(method).await else { return Err(error) };
                 self.send(cx, request).await
             }
