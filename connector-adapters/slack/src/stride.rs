@@ -32,8 +32,7 @@ impl Stride {
     }
 
     /// The window after `low` has more than can be held: what is held at its lower end spans this, and it reaches up to
-    /// `newest` at least.
-    /// A channel has hardly anything from before `begins`, so that what may be is asked for by itself.
+    /// `newest` at least. A channel has hardly anything from before `begins`, so that what may be is asked for by itself.
     pub(crate) fn overflowed(&mut self, low: Ts, begins: Ts, (bottom, held_to): (Ts, Ts), newest: Ts) {
         let asked = self.width;
         let before = begins.micros().saturating_sub(low.micros()).saturating_sub(1);
