@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod config;
+mod fault;
+mod imap;
+mod mime;
+mod sasl;
+mod smtp;
+
+use connector_sdk::Factory;
+
+pub use config::{Auth, Grant, Oauth, PasswordAuth, Tls, TokenAuth};
+pub use imap::{After, Attachments, Imap, ImapConfig, Profile};
+
+/// Mailboxes, read by IMAP: what a host registers as `email/imap`.
+///
+/// ```
+/// use connector_sdk::{Context, Factory};
+/// use serde_json::value::RawValue;
+///
+/// let factory = connector_email::imap();
+/// assert_eq!(factory.manifest().id().as_str(), "email/imap");
+///
+/// let config = r#"{ "host": "imap.example.com", "auth": { "password": { "username": "u", "password": "…" } } }"#;
+/// let config = RawValue::from_string(config.into()).unwrap();
+/// let connector = factory.connect(&config, &Context::builder("acme", "acme-mail").build());
+/// assert!(connector.is_ok());
+/// ```
+pub fn imap() -> impl Factory {
+    imap::factory()
+}
+
+#[doc = include_str!("smtp/README.md")]
+///
+/// ```
+/// use connector_sdk::Factory;
+/// assert_eq!(connector_email::smtp().manifest().id().as_str(), "email/smtp");
+/// ```
+pub fn smtp() -> impl Factory {
+    smtp::factory()
+}

@@ -1,0 +1,1 @@
+//! The method `email/imap` against a real Dovecot and against hostile servers.
