@@ -4,7 +4,7 @@ mod auth;
 mod config;
 mod fault;
 mod imap;
-mod mime;
+pub mod mime;
 mod sasl;
 mod smtp;
 

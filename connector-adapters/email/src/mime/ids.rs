@@ -1,0 +1,36 @@
+//! Message ids: Message-ID, In-Reply-To, References, Content-ID.
+
+use super::words;
+
+/// More than any thread has; RFC 5322 lets References grow with it.
+const MOST: usize = 1_000;
+
+/// The ids of a field, without their angle brackets, which are "semantically not part of the msg-id" (RFC 5322 §3.6.4).
+/// Where there is no bracket, the words of the field are ids.
+pub(super) fn ids(value: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = value;
+    while found.len() < MOST
+        && let Some(start) = memchr::memchr(b'<', rest)
+    {
+        let after = &rest[start + 1..];
+        let Some(end) = memchr::memchr(b'>', after) else { break };
+        // White space inside is that of a fold.
+        let id: Vec<u8> = after[..end].iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        if !id.is_empty() {
+            found.push(words::text(&id).text.into_owned());
+        }
+        rest = &after[end + 1..];
+    }
+    if found.is_empty() {
+        let text = words::text(value).text;
+        found.extend(
+            text.split_ascii_whitespace()
+                .map(|id| id.trim_matches(['<', '>']))
+                .take(MOST)
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned),
+        );
+    }
+    found
+}
