@@ -154,7 +154,11 @@ fn obtained(oauth: &Oauth, vendor: Option<Vendor>, cx: &Context) -> Result<Arc<d
 ///
 /// # Errors
 /// Config when a field does not fit.
-pub(crate) fn sign_in(auth: &Auth, vendor: Option<Vendor>, cx: &Context) -> Result<Option<AuthorizationCode>> {
+pub(crate) fn sign_in(
+    auth: &Auth,
+    vendor: Option<Vendor>,
+    cx: &Context,
+) -> Result<Option<AuthorizationCode>> {
     auth.check()?;
     let (Auth::Xoauth2(auth) | Auth::Oauthbearer(auth)) = auth else { return Ok(None) };
     let Some(oauth) = auth.oauth.as_ref().filter(|oauth| oauth.grant == Grant::RefreshToken) else {

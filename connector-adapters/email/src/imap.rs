@@ -20,9 +20,10 @@ pub use self::{
 use crate::auth::{self, Login};
 
 pub(crate) fn factory() -> impl Factory {
-    TypedFactory::new(Manifest::new("email", "imap", env!("CARGO_PKG_VERSION")), |config: ImapConfig, cx: &Context| {
-        Imap::connect(&config, cx)
-    })
+    TypedFactory::new(
+        Manifest::new("email", "imap", env!("CARGO_PKG_VERSION")),
+        |config: ImapConfig, cx: &Context| Imap::connect(&config, cx),
+    )
     .with_sign_in(|config, cx| {
         let settings = config.check(cx.network())?;
         auth::sign_in(&config.auth, settings.vendor.oauth(), cx)

@@ -159,7 +159,10 @@ mod tests {
             (r#"{"password": {"username": "", "password": "canary"}}"#, "auth.username"),
             (r#"{"password": {"username": "u", "password": "canary\n"}}"#, "auth.password.password"),
             (r#"{"xoauth2": {"username": "u"}}"#, "`auth`"),
-            (r#"{"xoauth2": {"username": "u", "access_token": "canary", "oauth": {"client_id": "i"}}}"#, "`auth`"),
+            (
+                r#"{"xoauth2": {"username": "u", "access_token": "canary", "oauth": {"client_id": "i"}}}"#,
+                "`auth`",
+            ),
             (r#"{"oauthbearer": {"username": "u", "oauth": {"client_id": " "}}}"#, "auth.oauth.client_id"),
             (
                 r#"{"xoauth2": {"username": "u", "oauth": {"client_id": "i", "grant": "client_credentials"}}}"#,

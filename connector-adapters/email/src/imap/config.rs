@@ -120,7 +120,8 @@ impl ImapConfig {
         check_host(&self.host)?;
         self.auth.check()?;
         if self.tls == Tls::None && !network.allow_http {
-            let what = "is `none`: use `implicit` or `starttls`, or set `network.allow_http` on a network you trust";
+            let what =
+                "is `none`: use `implicit` or `starttls`, or set `network.allow_http` on a network you trust";
             return Err(wrong("tls", what));
         }
         if self.port == Some(0) {
@@ -133,7 +134,10 @@ impl ImapConfig {
         let vendor = self.profile.known(&self.host);
         let connections = self.connections.unwrap_or(vendor.connections());
         if !(1..=MOST_CONNECTIONS).contains(&connections) {
-            return Err(wrong("connections", format!("is {connections}; it must be 1 to {MOST_CONNECTIONS}")));
+            return Err(wrong(
+                "connections",
+                format!("is {connections}; it must be 1 to {MOST_CONNECTIONS}"),
+            ));
         }
         let broken = |name: &String| name.is_empty() || name == "!" || name.chars().any(char::is_control);
         if self.mailboxes.iter().any(broken) {

@@ -39,7 +39,9 @@ impl Profile {
     /// Whose server it is, by this name where nothing else is said.
     pub(crate) fn known(self, host: &str) -> Known {
         let host = host.to_ascii_lowercase();
-        let is = |suffix: &str| host.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        let is = |suffix: &str| {
+            host.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
         match self {
             Self::Gmail => Known::Gmail,
             Self::Microsoft => Known::Microsoft,
