@@ -116,15 +116,14 @@ async fn mail_is_delivered_deferred_and_refused_as_the_test_wishes() {
     assert_eq!(postfix.inbox_of(&dovecot, "grey@example.test", 1).await.unwrap().len(), 1);
     assert_eq!(postfix.named("grey@example.test"), 2);
     let again = [&from("MAIL FROM:<b@example.test>")[..], &["RCPT TO:<all@maildir.test>"], &mail].concat();
-    assert_eq!(talk(postfix.address(), &again).await.last().unwrap(), "451 4.3.0 not now");
+    let deferred = talk(postfix.address(), &again).await;
+    assert!(deferred.last().unwrap().starts_with("451 4.3.0"), "{deferred:?}");
     assert!(talk(postfix.address(), &again).await.last().unwrap().starts_with("250"));
     assert!(postfix.maildir_of(1).await.unwrap()[0].ends_with(b"\n\nbody\n"));
     postfix.settled().await.unwrap();
-    let relay = talk(
-        postfix.address(),
-        &[&from("MAIL FROM:<b@example.test>")[..], &["RCPT TO:<x@elsewhere.test>"]].concat(),
-    );
-    assert!(relay.await.last().unwrap().starts_with("554"), "nobody relays who has not signed in");
+    let relay = [&from("MAIL FROM:<b@example.test>")[..], &["RCPT TO:<x@elsewhere.test>"]].concat();
+    let relay = talk(postfix.address(), &relay).await;
+    assert!(relay.last().unwrap().starts_with("554"), "nobody relays who has not signed in");
     let early = talk(postfix.submission_address(), &["EHLO me", "AUTH PLAIN AGEAcGFzcw=="]).await;
     assert!(early[2].starts_with('5'), "{early:?}");
 }
