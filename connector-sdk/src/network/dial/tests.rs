@@ -64,7 +64,7 @@ async fn only_addresses_that_the_network_lets_through_are_connected() {
     for host in ["127.0.0.1", "2130706433", "0x7f.1", "::1", "[::1]", "::ffff:127.0.0.1", "localhost", "mail.example"] {
         let error = refused(dial(&public, &[LOOPBACK]).tcp(host, port).await);
         assert_eq!(error.class(), Class::Permanent, "{host}: {error}");
-        assert!(error.context().any(|(name, value)| name == "range" && value == "loopback"), "{error}");
+        assert!(error.context().any(|(name, value)| name == "range" && value.starts_with("loopback")), "{error}");
     }
     let metadata = refused(dial(&Network::loopback(), &[]).tcp("metadata.google.internal", port).await);
     assert_eq!(metadata.class(), Class::Permanent);
