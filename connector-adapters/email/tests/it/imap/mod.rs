@@ -1,1 +1,4 @@
 //! The method `email/imap` against a real Dovecot and against hostile servers.
+
+mod modes;
+mod support;
