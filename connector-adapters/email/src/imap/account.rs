@@ -141,11 +141,6 @@ impl Account {
         }
         opened
     }
-
-    /// What a health page shows of the breaker.
-    pub(crate) fn breaker_state(&self, cx: &Context) -> connector_sdk::resilience::BreakerState {
-        self.breaker.state(cx.clock().monotonic())
-    }
 }
 
 /// A permission that is given back when nobody waits for the connection any more.

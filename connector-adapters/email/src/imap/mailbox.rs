@@ -104,18 +104,6 @@ pub(crate) fn selected(mailboxes: &[Mailbox], settings: &Settings) -> Vec<usize>
         .collect()
 }
 
-/// How a mailbox stands, by a command of its own; none when it is not there, or not for us.
-pub(crate) async fn status(session: &mut Session, raw: &[u8]) -> Result<Option<MailboxStatus>> {
-    let items = status_items(&session.capabilities);
-    let command = Command::new("STATUS").string(raw, &session.capabilities).raw(" ").raw(items);
-    let mut found = Found::default();
-    match session.run(command, |response| found.take(response)).await? {
-        Done::Ok(_) => Ok(found.statuses.into_values().next()),
-        Done::Refused(refusal, Class::Permanent) if refusal.is_of_mailbox() => Ok(None),
-        refused => refused.ok("status").map(|_| None),
-    }
-}
-
 async fn ask_each(
     session: &mut Session,
     mailboxes: &mut [Mailbox],

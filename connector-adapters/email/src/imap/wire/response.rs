@@ -46,11 +46,6 @@ impl Response {
         Self(bytes)
     }
 
-    /// As it came.
-    pub(crate) fn bytes(&self) -> &Bytes {
-        &self.0
-    }
-
     pub(crate) fn kind(&self) -> Kind<'_> {
         let line = trim(&self.0);
         if let Some(text) = line.strip_prefix(b"+") {
