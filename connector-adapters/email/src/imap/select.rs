@@ -197,7 +197,7 @@ pub(crate) async fn search(
 }
 
 /// What a response to SEARCH says; inner none: it cannot be read.
-fn answer(response: &Response) -> Option<Option<UidSet>> {
+pub(crate) fn answer(response: &Response) -> Option<Option<UidSet>> {
     let Kind::Data(None, name, rest) = response.kind() else { return None };
     if name.eq_ignore_ascii_case(b"SEARCH") {
         // Behind the numbers may stand `(MODSEQ 12)` (RFC 7162, 3.1.5).
