@@ -11,6 +11,7 @@ use super::{
     command::Command,
     config::Settings,
     profile::Known,
+    select::leave,
     session::{Done, Event, Session},
     utf7,
     wire::{Kind, Response, Token, tokens},
@@ -62,6 +63,7 @@ impl Mailbox {
 /// # Errors
 /// As the server says; Transient when it names none, which no account has.
 pub(crate) async fn list(session: &mut Session, settings: &Settings) -> Result<Vec<Mailbox>> {
+    leave(session).await?;
     let items = status_items(&session.capabilities);
     let tells_status = session.capabilities.has("LIST-STATUS") && session.capabilities.has("LIST-EXTENDED");
     let mut command = Command::new("LIST").raw(" \"\" \"*\"");

@@ -45,6 +45,8 @@ pub(super) struct Bodies {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     is_stopped: bool,
+    /// A message that was read.
+    witness: Option<u32>,
     stream: connector_sdk::StreamId,
 }
 
@@ -73,6 +75,8 @@ struct Group {
     is_partial: bool,
     /// Each that has not come is asked for by itself: which of them are there, as far as the server has said.
     there: Option<UidSet>,
+    /// Whether another message, that was read before, still comes: then it is the message that cannot be given.
+    is_vouched: bool,
 }
 
 impl Group {
@@ -92,7 +96,8 @@ impl Group {
             .into_iter()
             .filter(|at| self.messages.get(*at).is_some_and(|meta| there.contains(meta.uid)))
             .collect();
-        if withheld.len() > 1 && withheld.len() == self.messages.len() {
+        let is_one = self.messages.len() == 1 && self.is_vouched;
+        if !withheld.is_empty() && withheld.len() == self.messages.len() && !is_one {
             let message = "the server has the messages, and does not give them in a way that can be read";
             return Err(Error::transient("fetch", message).with_delivery(Delivery::Answered));
         }
@@ -111,7 +116,14 @@ impl Group {
 }
 
 impl Bodies {
-    pub(super) fn new(wanted: UidSet, is_careful: bool, request: &ReadRequest, settings: &Settings) -> Self {
+    /// What is wanted, of a mailbox of which `witness` was read before.
+    pub(super) fn new(
+        wanted: UidSet,
+        witness: Option<u32>,
+        is_careful: bool,
+        request: &ReadRequest,
+        settings: &Settings,
+    ) -> Self {
         Self {
             last: wanted.last(),
             wanted,
@@ -124,6 +136,7 @@ impl Bodies {
             since: request.stream.since,
             until: request.stream.until,
             is_stopped: false,
+            witness,
             stream: request.stream.spec.name.clone(),
         }
     }
@@ -153,7 +166,9 @@ impl Bodies {
             if self.under_way.front().is_some_and(|first| first.tags.is_empty())
                 && let Some(first) = self.under_way.pop_front()
             {
-                return Ok(Some(delivered(first)));
+                let some = delivered(first);
+                self.witness = some.delivered.last().or(self.witness);
+                return Ok(Some(some));
             }
             if self.under_way.is_empty() && self.metadata.is_none() {
                 return Ok(None);
@@ -186,6 +201,7 @@ impl Bodies {
                 batch: BatchBuilder::new(self.stream.clone()),
                 is_partial,
                 there: None,
+                is_vouched: false,
             });
         }
         Ok(())
@@ -245,7 +261,11 @@ impl Bodies {
         let Some(uid) = fetched.uid else { return Ok(()) };
         if let Some(body) = &fetched.body {
             let some = self.under_way.iter_mut().find_map(|some| some.position(uid).map(|at| (some, at)));
-            let Some((some, at)) = some else { return Ok(()) };
+            let Some((some, at)) = some else {
+                let asked = self.under_way.iter_mut().filter(|some| some.there.is_some());
+                asked.for_each(|some| some.is_vouched |= self.witness == Some(uid));
+                return Ok(());
+            };
             let (Some(meta), Some(came)) = (some.messages.get(at), some.came.get_mut(at)) else { return Ok(()) };
             if std::mem::replace(came, true) {
                 return Ok(());
@@ -307,6 +327,10 @@ impl Bodies {
         let mut tags = vec![session.begin(Command::new("UID SEARCH").raw(format!("{form} UID {uids}"))).await?];
         for uid in uids.iter() {
             tags.push(self.fetch(session, &UidSet::range(uid..=uid), true).await?);
+        }
+        if let Some(witness) = self.witness {
+            let one = format!(" {witness} (UID BODY.PEEK[]<0.1>)");
+            tags.push(session.begin(Command::new("UID FETCH").raw(one)).await?);
         }
         if let Some(some) = self.under_way.get_mut(at) {
             some.tags = tags;

@@ -225,7 +225,8 @@ impl Walk {
             None => search(session, (first, last), &criteria, selected.exists).await?,
         };
         let count = wanted.len();
-        let bodies = Bodies::new(wanted, self.is_careful, &self.request, &self.account.settings);
+        let witness = self.position.known.last();
+        let bodies = Bodies::new(wanted, witness, self.is_careful, &self.request, &self.account.settings);
         self.phase = Phase::Reading(selected, Box::new(bodies));
         if std::mem::replace(&mut self.has_estimated, true) {
             return Ok(None);

@@ -1,5 +1,6 @@
 //! The method `email/imap` against a real Dovecot and against hostile servers.
 
 mod conformance;
+mod hostile;
 mod modes;
 mod support;
