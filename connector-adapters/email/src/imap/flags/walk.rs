@@ -135,6 +135,8 @@ impl Walk {
             }
         };
         let has_qresync = lent.session()?.has_qresync;
+        // It answers: what fails from now on is no connection that was forgotten.
+        lent.is_fresh = true;
         self.lent = Some(lent);
         if self.standing.uid_validity != selected.uid_validity {
             let had_some = self.standing.uid_validity != 0;

@@ -150,6 +150,8 @@ impl Walk {
                 return Ok(Some(Step::Skip(error.with_context("mailbox", &self.request.partition.id))));
             }
         };
+        // It answers: what fails from now on is no connection that was forgotten.
+        lent.is_fresh = true;
         self.lent = Some(lent);
         if self.position.uid_validity != selected.uid_validity {
             let had_some = self.position.uid_validity != 0;

@@ -62,6 +62,13 @@ impl Response {
     }
 }
 
+#[cfg(test)]
+impl From<&[u8]> for Response {
+    fn from(bytes: &[u8]) -> Self {
+        Self(Bytes::copy_from_slice(bytes))
+    }
+}
+
 impl std::fmt::Debug for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Mail is personal data: how much it is has to do.
