@@ -91,6 +91,19 @@ impl Account {
         self.connect(cx).await.map(|session| lent(session, true))
     }
 
+    /// Signs in on a connection of its own, which can be used after.
+    ///
+    /// # Errors
+    /// As [`lend`](Self::lend).
+    pub(crate) async fn sign_in(&self, cx: &Context) -> Result<()> {
+        let _permit = self.permits.acquire().await.map_err(|error| {
+            Error::bug("connect", "the account was closed").with_source(error)
+        })?;
+        let session = self.connect(cx).await?;
+        lock(&self.idle).push(session);
+        Ok(())
+    }
+
     fn take_idle(&self, now: Duration, mailbox: Option<&[u8]>) -> Option<Session> {
         let mut idle = lock(&self.idle);
         idle.retain(|session| now.saturating_sub(session.used_at) < STALE);

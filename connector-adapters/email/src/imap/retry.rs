@@ -85,7 +85,7 @@ impl Retries {
             Decision::Retry { wait, counts } => (wait, counts),
             Decision::GiveUp(Reason::Final) => return Err(error),
             Decision::GiveUp(Reason::TooLong(wait)) => {
-                let at = clock.now().saturating_add(wait);
+                let at = clock.now() + wait;
                 return Err(error.with_resume_at(at).into_exhausted());
             }
             Decision::GiveUp(_) => return Err(error.into_exhausted()),

@@ -109,6 +109,11 @@ impl Session {
         !self.is_dead && self.under_way.is_empty()
     }
 
+    /// Whether the server has said more than it may.
+    pub(crate) fn is_overrun(&self) -> bool {
+        self.wire.is_overrun
+    }
+
     /// Gives a command; what comes of it is in the [`event`](Self::event)s.
     ///
     /// # Errors

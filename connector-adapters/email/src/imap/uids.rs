@@ -75,10 +75,12 @@ impl UidSet {
         // New mail comes at the end.
         match self.0.last_mut() {
             Some(end) if end.1.checked_add(1) == Some(uid) => end.1 = uid,
-            Some(end) if uid > end.1 => self.0.push((uid, uid)),
-            None => self.0.push((uid, uid)),
-            Some(_) if self.contains(uid) => {}
-            Some(_) => *self = self.union(&Self(vec![(uid, uid)])),
+            Some(end) if uid <= end.1 => {
+                if !self.contains(uid) {
+                    *self = self.union(&Self(vec![(uid, uid)]));
+                }
+            }
+            _ => self.0.push((uid, uid)),
         }
     }
 
@@ -125,6 +127,15 @@ impl UidSet {
             }
         }
         Self(left)
+    }
+
+    /// Takes the first so many out.
+    pub(crate) fn take_first(&mut self, count: usize) -> Self {
+        let first: Self = self.iter().take(count).collect();
+        if let Some(last) = first.last() {
+            *self = self.difference(&Self::range(1..=last));
+        }
+        first
     }
 
     /// Every UID, in order: for sets whose size we know to be small, because they are of messages that exist.

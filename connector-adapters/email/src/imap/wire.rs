@@ -36,6 +36,8 @@ pub(crate) struct Wire {
     counters: Arc<Counters>,
     /// The longest silence while something is expected.
     idle: Duration,
+    /// The server has said more than it may.
+    pub(crate) is_overrun: bool,
 }
 
 impl Wire {
@@ -46,7 +48,7 @@ impl Wire {
         counters: Arc<Counters>,
         idle: Duration,
     ) -> Self {
-        Self { stream, buffer: BytesMut::new(), framer: Framer::new(limits), clock, counters, idle }
+        Self { stream, buffer: BytesMut::new(), framer: Framer::new(limits), clock, counters, idle, is_overrun: false }
     }
 
     /// The next response. `until` is a reading of the monotonic clock; what is announced in bytes prolongs it, so that
@@ -61,6 +63,7 @@ impl Wire {
                 Ok(Frame::Part(prefix, length)) => return Ok(self.cut(prefix, length)),
                 Ok(Frame::Partial(wanted)) => wanted,
                 Err(too_large) => {
+                    self.is_overrun = true;
                     let message = format!("the server's response is too large: {too_large}");
                     return Err(Error::permanent("read", message).with_delivery(Delivery::Answered));
                 }

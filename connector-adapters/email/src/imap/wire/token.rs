@@ -28,6 +28,12 @@ pub(crate) struct Unreadable {
     what: &'static str,
 }
 
+impl Unreadable {
+    pub(crate) const NO_LIST: Self = Self { at: 0, what: "there is no list" };
+    pub(crate) const NO_NAME: Self = Self { at: 0, what: "a name is missing" };
+    pub(crate) const NO_VALUE: Self = Self { at: 0, what: "a value is missing" };
+}
+
 impl<'a> Token<'a> {
     /// The bytes of a word or of a text.
     pub(crate) fn bytes(&self) -> Option<&[u8]> {
