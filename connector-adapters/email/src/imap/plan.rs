@@ -51,7 +51,9 @@ pub(crate) fn messages(
     let named: BTreeSet<&str> = mailboxes.iter().map(|mailbox| mailbox.name.as_str()).collect();
     for (id, known) in &state.partitions {
         // What a full read does not see is gone, the host says.
-        let Some(known) = known.state.as_ref().filter(|_| !is_full && !named.contains(id.as_str())) else { continue };
+        let Some(known) = known.state.as_ref().filter(|_| !is_full && !named.contains(id.as_str())) else {
+            continue;
+        };
         let position = Position::decode(known)?;
         if position.uid_validity != 0 {
             let slice = Slice { raw: position.raw, is_gone: true };

@@ -144,8 +144,13 @@ impl Bodies {
     async fn ask(&mut self, session: &mut Session) -> Result<()> {
         if self.metadata.is_none() && !self.wanted.is_empty() && self.known.len() < METADATA {
             let uids = self.wanted.take_first(METADATA);
-            let gmail = if session.capabilities.has("X-GM-EXT-1") { " X-GM-MSGID X-GM-THRID X-GM-LABELS" } else { "" };
-            let modseq = if session.capabilities.has("CONDSTORE") || session.has_qresync { " MODSEQ" } else { "" };
+            let gmail = if session.capabilities.has("X-GM-EXT-1") {
+                " X-GM-MSGID X-GM-THRID X-GM-LABELS"
+            } else {
+                ""
+            };
+            let modseq =
+                if session.capabilities.has("CONDSTORE") || session.has_qresync { " MODSEQ" } else { "" };
             let items = format!(" {uids} (UID FLAGS INTERNALDATE RFC822.SIZE{modseq}{gmail})");
             let tag = session.begin(Command::new("UID FETCH").raw(items)).await?;
             let unreadable = session.unreadable;
@@ -215,7 +220,9 @@ impl Bodies {
         if let Some(body) = &fetched.body {
             let some = self.under_way.iter_mut().find_map(|some| some.position(uid).map(|at| (some, at)));
             let Some((some, at)) = some else { return Ok(()) };
-            let (Some(meta), Some(came)) = (some.messages.get(at), some.came.get_mut(at)) else { return Ok(()) };
+            let (Some(meta), Some(came)) = (some.messages.get(at), some.came.get_mut(at)) else {
+                return Ok(());
+            };
             if std::mem::replace(came, true) {
                 return Ok(());
             }
@@ -288,7 +295,8 @@ impl Bodies {
             }
             return Ok(());
         }
-        let uids: Vec<u32> = missing.iter().filter_map(|at| some.messages.get(*at)).map(|meta| meta.uid).collect();
+        let uids: Vec<u32> =
+            missing.iter().filter_map(|at| some.messages.get(*at)).map(|meta| meta.uid).collect();
         (some.is_doubtful, some.is_partial) = (false, true);
         let mut tags = Vec::with_capacity(uids.len());
         for uid in uids {
