@@ -9,7 +9,7 @@ use std::{
 };
 
 use connector_sdk::{
-    Class, Context, Error, Result,
+    Class, Context, Delivery, Error, Result,
     network::Dial,
     resilience::{Breaker, Jitter, Outcome, RetryBudget},
 };
@@ -96,11 +96,9 @@ impl Account {
     /// # Errors
     /// As [`lend`](Self::lend).
     pub(crate) async fn sign_in(&self, cx: &Context) -> Result<()> {
-        let _permit = self
-            .permits
-            .acquire()
-            .await
-            .map_err(|error| Error::bug("connect", "the account was closed").with_source(error))?;
+        let _permit = self.permits.acquire().await.map_err(|error| {
+            Error::bug("connect", "the account was closed").with_source(error)
+        })?;
         let session = self.connect(cx).await?;
         lock(&self.idle).push(session);
         Ok(())
@@ -122,17 +120,16 @@ impl Account {
             return Err(error.clone());
         }
         let pass = self.breaker.admit(now()).map_err(|refused| {
-            Error::transient(
-                "connect",
-                "the server has failed again and again, and is left alone for a while",
-            )
-            .with_retry_after(refused.retry_in)
+            Error::transient("connect", "the server has failed again and again, and is left alone for a while")
+                .with_retry_after(refused.retry_in)
         })?;
         let mut pass = Guarded { breaker: &self.breaker, pass: Some(pass), now: now() };
         let opened = Box::pin(session::open(cx, &self.dial, &self.settings, &self.login)).await;
         let outcome = match &opened {
             Ok(_) => Outcome::Success,
             Err(error) => match error.class() {
+                // Who answered, and says that it cannot, is there.
+                Class::Transient if error.delivery() == Delivery::Answered => Outcome::Failure,
                 Class::Transient => Outcome::ConnectFailure,
                 Class::RateLimited | Class::Auth => Outcome::Answered,
                 _ => Outcome::Neutral,
@@ -145,11 +142,6 @@ impl Account {
             *lock(&self.refused) = Some((now().saturating_add(REFUSAL_HOLDS), error.clone()));
         }
         opened
-    }
-
-    /// What a health page shows of the breaker.
-    pub(crate) fn breaker_state(&self, cx: &Context) -> connector_sdk::resilience::BreakerState {
-        self.breaker.state(cx.clock().monotonic())
     }
 }
 

@@ -104,18 +104,6 @@ pub(crate) fn selected(mailboxes: &[Mailbox], settings: &Settings) -> Vec<usize>
         .collect()
 }
 
-/// How a mailbox stands, by a command of its own; none when it is not there, or not for us.
-pub(crate) async fn status(session: &mut Session, raw: &[u8]) -> Result<Option<MailboxStatus>> {
-    let items = status_items(&session.capabilities);
-    let command = Command::new("STATUS").string(raw, &session.capabilities).raw(" ").raw(items);
-    let mut found = Found::default();
-    match session.run(command, |response| found.take(response)).await? {
-        Done::Ok(_) => Ok(found.statuses.into_values().next()),
-        Done::Refused(refusal, Class::Permanent) if refusal.is_of_mailbox() => Ok(None),
-        refused => refused.ok("status").map(|_| None),
-    }
-}
-
 async fn ask_each(
     session: &mut Session,
     mailboxes: &mut [Mailbox],
@@ -126,8 +114,7 @@ async fn ask_each(
         let mut found = Found::default();
         for at in some {
             let Some(mailbox) = mailboxes.get(*at) else { continue };
-            let command =
-                Command::new("STATUS").string(&mailbox.raw, &session.capabilities).raw(" ").raw(items);
+            let command = Command::new("STATUS").string(&mailbox.raw, &session.capabilities).raw(" ").raw(items);
             session.begin(command).await?;
         }
         while !session.is_idle() {
@@ -148,8 +135,7 @@ async fn ask_each(
 }
 
 fn status_items(capabilities: &Capabilities) -> String {
-    let modseq =
-        if capabilities.has("CONDSTORE") || capabilities.has("QRESYNC") { " HIGHESTMODSEQ" } else { "" };
+    let modseq = if capabilities.has("CONDSTORE") || capabilities.has("QRESYNC") { " HIGHESTMODSEQ" } else { "" };
     format!("(MESSAGES UIDNEXT UIDVALIDITY UNSEEN{modseq})")
 }
 
@@ -169,11 +155,7 @@ impl Found {
             return Ok(());
         }
         let parsed = tokens(rest).ok().and_then(|tokens| {
-            if is_list {
-                mailbox(&tokens).map(|mailbox| self.mailboxes.push(mailbox))
-            } else {
-                self.status(&tokens)
-            }
+            if is_list { mailbox(&tokens).map(|mailbox| self.mailboxes.push(mailbox)) } else { self.status(&tokens) }
         });
         self.unreadable += u64::from(parsed.is_none());
         if self.mailboxes.len() > MOST {

@@ -107,8 +107,7 @@ impl Walk {
             };
             let lent = self.lent.take();
             let was_fresh = lent.as_ref().is_none_or(|lent| lent.is_fresh);
-            let is_too_large =
-                lent.is_some_and(|mut lent| lent.session().is_ok_and(|session| session.is_overrun()));
+            let is_too_large = lent.is_some_and(|mut lent| lent.session().is_ok_and(|session| session.is_overrun()));
             self.phase = Phase::Opening;
             if is_too_large && !self.is_careful {
                 self.is_careful = true;

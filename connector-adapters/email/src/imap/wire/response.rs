@@ -46,11 +46,6 @@ impl Response {
         Self(bytes)
     }
 
-    /// As it came.
-    pub(crate) fn bytes(&self) -> &Bytes {
-        &self.0
-    }
-
     pub(crate) fn kind(&self) -> Kind<'_> {
         let line = trim(&self.0);
         if let Some(text) = line.strip_prefix(b"+") {
@@ -98,9 +93,7 @@ fn condition(text: &[u8]) -> Option<Condition<'_>> {
         ("PREAUTH", Status::Preauth),
     ];
     let status = statuses.iter().find(|(name, _)| first.eq_ignore_ascii_case(name.as_bytes()))?.1;
-    let Some(inner) = rest.strip_prefix(b"[") else {
-        return Some(Condition { status, code: None, text: rest });
-    };
+    let Some(inner) = rest.strip_prefix(b"[") else { return Some(Condition { status, code: None, text: rest }) };
     let Some(end) = inner.iter().position(|byte| *byte == b']') else {
         return Some(Condition { status, code: None, text: rest });
     };
