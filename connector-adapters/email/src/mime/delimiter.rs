@@ -42,12 +42,7 @@ pub(super) fn at<'b>(
         let end = tail.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).unwrap_or(tail.len());
         match tail.get(end) {
             Some(b'\n') => {
-                return Some(Delimiter {
-                    line: at,
-                    after: data.len() - tail.len() + end + 1,
-                    level,
-                    closing,
-                });
+                return Some(Delimiter { line: at, after: data.len() - tail.len() + end + 1, level, closing });
             }
             None => return Some(Delimiter { line: at, after: data.len(), level, closing }),
             _ => {}
