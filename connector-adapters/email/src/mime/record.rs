@@ -13,6 +13,7 @@ use super::ids;
 use super::json;
 use super::part::Disposition;
 use super::structure::{self, Leaf, Message, Role, Tree};
+use super::transfer::{self, Encoding};
 use super::words;
 use super::{Options, StoredFile};
 
@@ -233,17 +234,21 @@ impl Writer<'_, '_> {
         let mut written = false;
         let mut line_ended = true;
         for leaf in message.leaves.iter().map(|leaf| &tree.leaves[*leaf]).filter(|leaf| leaf.role == role) {
-            if !written {
+            if !std::mem::replace(&mut written, true) {
                 self.out.push(b'"');
-            } else if !line_ended {
-                self.out.extend_from_slice(b"\\n");
             }
-            written = true;
             let mut scratch = std::mem::take(&mut self.scratch);
             let (bytes, clean) = leaf.encoding.decode(tree.body(leaf), &mut scratch);
             if !clean {
                 self.defects.add("encoding", &structure::place(&leaf.path), None);
             }
+            let body = tree.body(leaf);
+            let bytes = if !clean && leaf.encoding == Encoding::Base64 && !transfer::begins_like_base64(body)
+            {
+                body
+            } else {
+                bytes
+            };
             let (text, fidelity) = charset::decode(leaf.content.charset.as_deref().map(str::as_bytes), bytes);
             let kind = match fidelity {
                 Fidelity::Exact => None,
@@ -255,13 +260,16 @@ impl Writer<'_, '_> {
                 self.defects.add(kind, &structure::place(&leaf.path), leaf.content.charset.as_deref());
             }
             let before = self.out.len();
+            if !line_ended && !text.is_empty() {
+                self.out.extend_from_slice(b"\\n");
+            }
             let kept = json::escaped_within(self.out, &text, room);
             if kept < text.len() {
                 let size = format!("{kept} of {} bytes kept", text.len());
                 self.defects.add("text_cut", &structure::place(&leaf.path), Some(&size));
             }
             room = room.saturating_sub(self.out.len() - before);
-            line_ended = text.is_empty() || text.ends_with('\n');
+            line_ended = text.ends_with('\n') || (line_ended && text.is_empty());
             drop(text);
             self.scratch = scratch;
         }

@@ -10,7 +10,197 @@ use serde_json::{Value, json};
 use super::{fixtures, mails, record, record_with};
 
 /// Where our record differs from the expected parse, and why it does on purpose. A row that no longer differs fails too.
-const ON_PURPOSE: &[(&str, &str, &str)] = &[];
+const ON_PURPOSE: &[(&str, &str, &str)] = &[
+    ("mail-parser/malformed/000.eml", "html", "parts without a body are empty texts"),
+    ("mail-parser/malformed/000.eml", "text", "parts without a body are empty texts"),
+    (
+        "mail-parser/malformed/001.eml",
+        "attachments",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/001.eml",
+        "text",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/002.eml",
+        "attachments",
+        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
+    ),
+    (
+        "mail-parser/malformed/002.eml",
+        "text",
+        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
+    ),
+    (
+        "mail-parser/malformed/003.eml",
+        "attachments",
+        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
+    ),
+    (
+        "mail-parser/malformed/003.eml",
+        "text",
+        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
+    ),
+    (
+        "mail-parser/malformed/004.eml",
+        "attachments",
+        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
+    ),
+    (
+        "mail-parser/malformed/004.eml",
+        "text",
+        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
+    ),
+    (
+        "mail-parser/malformed/006.eml",
+        "attachments",
+        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
+    ),
+    (
+        "mail-parser/malformed/006.eml",
+        "text",
+        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
+    ),
+    (
+        "mail-parser/malformed/007.eml",
+        "attachments",
+        "a delimiter right behind the field that names it ends the head of a multipart",
+    ),
+    (
+        "mail-parser/malformed/008.eml",
+        "attachments",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/008.eml",
+        "html",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/009.eml",
+        "attachments",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/009.eml",
+        "text",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/011.eml",
+        "attachments",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/011.eml",
+        "text",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/012.eml",
+        "attachments",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/012.eml",
+        "attachments[1].text",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/016.eml",
+        "attachments",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/016.eml",
+        "text",
+        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/malformed/017.eml",
+        "attachments[0].filename",
+        "a disposition that is empty but for a filename still names the file",
+    ),
+    (
+        "mail-parser/malformed/019.eml",
+        "text",
+        "a mail cut and joined at random: a head without a blank line is skipped line by line as long as fields follow",
+    ),
+    (
+        "mail-parser/malformed/020.eml",
+        "html",
+        "of two Content-Type the first counts: the HTML is found, and what stands before its delimiter is a preamble",
+    ),
+    (
+        "mail-parser/malformed/020.eml",
+        "text",
+        "of two Content-Type the first counts: the HTML is found, and what stands before its delimiter is a preamble",
+    ),
+    (
+        "mail-parser/malformed/021.eml",
+        "html",
+        "of two Content-Type the first counts: the HTML is found, and what stands before its delimiter is a preamble",
+    ),
+    (
+        "mail-parser/malformed/021.eml",
+        "text",
+        "of two Content-Type the first counts: the HTML is found, and what stands before its delimiter is a preamble",
+    ),
+    ("mail-parser/rfc/001.eml", "attachments[1].filename", "names of files have no folders"),
+    (
+        "mail-parser/thirdparty/002.eml",
+        "attachments",
+        "what stands behind padding is not decoded, and a text that is no base64 is shown as it is",
+    ),
+    (
+        "mail-parser/thirdparty/002.eml",
+        "text",
+        "what stands behind padding is not decoded, and a text that is no base64 is shown as it is",
+    ),
+    ("mail-parser/thirdparty/005.eml", "text", "a delimiter begins a line (RFC 2046 §5.1.1)"),
+    (
+        "mail-parser/thirdparty/015.eml",
+        "attachments",
+        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/thirdparty/015.eml",
+        "attachments[0].attachments",
+        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/thirdparty/015.eml",
+        "attachments[0].date",
+        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/thirdparty/015.eml",
+        "attachments[0].from",
+        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/thirdparty/015.eml",
+        "attachments[0].headers",
+        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/thirdparty/015.eml",
+        "attachments[0].message_id",
+        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/thirdparty/015.eml",
+        "attachments[0].subject",
+        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+    (
+        "mail-parser/thirdparty/015.eml",
+        "attachments[0].text",
+        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+    ),
+];
 
 #[test]
 fn expected_parses_of_mail_parser_are_ours_too() {
@@ -90,7 +280,10 @@ fn compare(
             joined + body
         });
         let expected = if bodies.is_empty() { Value::Null } else { Value::String(joined) };
-        differ(member, &expected, &ours[member]);
+        // Some of the expected parses were made of mails that had LF.
+        let lines =
+            |value: &Value| value.as_str().map_or(Value::Null, |text| json!(text.replace("\r\n", "\n")));
+        differ(member, &lines(&expected), &lines(&ours[member]));
     }
     let attachments: Vec<&Value> = expected["attachments"]
         .as_array()
@@ -183,12 +376,8 @@ fn every_mail_of_the_fixtures_becomes_a_record_with_its_bytes() {
         assert!(raw == mail, "{name}: not the same bytes");
         // A mail has headers, or is one of those that are made to have none.
         let headers = record["headers"].as_array().unwrap().len();
-        let without =
-            ["mime4j/malformedHeader-noheader.msg", "mime4j/malformedHeaderStartsBody-noheader.msg"];
-        assert!(
-            headers > 0 || without.contains(&name.as_str()) || name.contains("malformed"),
-            "{name}: no headers"
-        );
+        let without = name.contains("noheader") || name == "cpython/msg_19.txt" || name.contains("malformed");
+        assert!(headers > 0 || without, "{name}: no headers");
     }
 }
 

@@ -9,7 +9,16 @@ use serde_json::Value;
 use super::{fixtures, mails, record_with};
 
 /// Parts that our record has differently, and why.
-const ON_PURPOSE: &[(&str, &str)] = &[];
+const ON_PURPOSE: &[(&str, &str)] = &[
+    (
+        "malformedHeaderStartsBody-nocrlfcrlf fields",
+        "its strict mode ends a head at the first line that is no field; ours, as its lenient one, goes on while fields follow",
+    ),
+    (
+        "malformedHeaderStartsBody-nocrlfcrlf_decoded_1.txt",
+        "its strict mode ends a head at the first line that is no field; ours, as its lenient one, goes on while fields follow",
+    ),
+];
 
 #[test]
 fn decoded_parts_of_mime4j_are_in_our_records() {
@@ -29,7 +38,11 @@ fn decoded_parts_of_mime4j_are_in_our_records() {
             let expected = std::fs::read(folder.join(part)).unwrap();
             compared += 1;
             let stored = parsed.files.iter().any(|file| file.bytes == expected);
-            let (expected, _, _) = encoding_rs::UTF_8.decode(&expected);
+            // Ours are text: the one that is neither ASCII nor UTF-8 is of this charset.
+            let expected = match String::from_utf8(expected) {
+                Ok(text) => text,
+                Err(bytes) => encoding_rs::ISO_8859_15.decode(bytes.as_bytes()).0.into_owned(),
+            };
             if !stored && !texts.iter().any(|text| text.contains(&*expected)) {
                 eprintln!("{part}: expected {expected:?}, ours {texts:?}");
                 differences.insert(part.to_owned());
