@@ -122,7 +122,7 @@ pub(super) fn base64(bytes: &[u8], out: &mut Vec<u8>) -> bool {
             clean = false;
         }
     }
-    close_group(pending, count, out) & clean & (count == 0)
+    close_group(pending, count, out) & clean
 }
 
 /// Whether a text that is said to be base64 begins like it: many are sent as they are, and would become noise.

@@ -7,200 +7,65 @@ use base64::Engine;
 use connector_email::mime::Options;
 use serde_json::{Value, json};
 
-use super::{fixtures, mails, record, record_with};
+use super::{fixtures, mails, record, record_with, record_with_files};
 
 /// Where our record differs from the expected parse, and why it does on purpose. A row that no longer differs fails too.
-const ON_PURPOSE: &[(&str, &str, &str)] = &[
-    ("mail-parser/malformed/000.eml", "html", "parts without a body are empty texts"),
-    ("mail-parser/malformed/000.eml", "text", "parts without a body are empty texts"),
+const ON_PURPOSE: &[(&str, &[&str], &str)] = &[
+    ("malformed/000", &["html", "text"], "parts without a body are empty texts"),
+    ("malformed/001", &["attachments", "text"], OUTER),
+    ("malformed/002", &["attachments", "text"], NEVER),
+    ("malformed/003", &["attachments", "text"], NEVER),
+    ("malformed/004", &["attachments", "text"], NEVER),
+    ("malformed/006", &["attachments", "text"], NEVER),
     (
-        "mail-parser/malformed/001.eml",
-        "attachments",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/001.eml",
-        "text",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/002.eml",
-        "attachments",
-        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
-    ),
-    (
-        "mail-parser/malformed/002.eml",
-        "text",
-        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
-    ),
-    (
-        "mail-parser/malformed/003.eml",
-        "attachments",
-        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
-    ),
-    (
-        "mail-parser/malformed/003.eml",
-        "text",
-        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
-    ),
-    (
-        "mail-parser/malformed/004.eml",
-        "attachments",
-        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
-    ),
-    (
-        "mail-parser/malformed/004.eml",
-        "text",
-        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
-    ),
-    (
-        "mail-parser/malformed/006.eml",
-        "attachments",
-        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
-    ),
-    (
-        "mail-parser/malformed/006.eml",
-        "text",
-        "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment",
-    ),
-    (
-        "mail-parser/malformed/007.eml",
-        "attachments",
+        "malformed/007",
+        &["attachments"],
         "a delimiter right behind the field that names it ends the head of a multipart",
     ),
+    ("malformed/008", &["attachments", "html"], OUTER),
+    ("malformed/009", &["attachments", "text"], OUTER),
+    ("malformed/011", &["attachments", "text"], OUTER),
+    ("malformed/012", &["attachments", "attachments[1].text"], OUTER),
+    ("malformed/016", &["attachments", "text"], OUTER),
     (
-        "mail-parser/malformed/008.eml",
-        "attachments",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/008.eml",
-        "html",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/009.eml",
-        "attachments",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/009.eml",
-        "text",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/011.eml",
-        "attachments",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/011.eml",
-        "text",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/012.eml",
-        "attachments",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/012.eml",
-        "attachments[1].text",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/016.eml",
-        "attachments",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/016.eml",
-        "text",
-        "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/malformed/017.eml",
-        "attachments[0].filename",
+        "malformed/017",
+        &["attachments[0].filename"],
         "a disposition that is empty but for a filename still names the file",
     ),
     (
-        "mail-parser/malformed/019.eml",
-        "text",
-        "a mail cut and joined at random: a head without a blank line is skipped line by line as long as fields follow",
+        "malformed/019",
+        &["text"],
+        "cut and joined at random: lines of a head are passed over as long as fields follow",
     ),
+    ("malformed/020", &["html", "text"], TWO_TYPES),
+    ("malformed/021", &["html", "text"], TWO_TYPES),
+    ("rfc/001", &["attachments[1].filename"], "names of files have no folders"),
     (
-        "mail-parser/malformed/020.eml",
-        "html",
-        "of two Content-Type the first counts: the HTML is found, and what stands before its delimiter is a preamble",
+        "thirdparty/002",
+        &["attachments", "text"],
+        "what stands behind padding is not decoded; a text that is no base64 is shown as it is",
     ),
+    ("thirdparty/005", &["text"], "a delimiter begins a line (RFC 2046 §5.1.1)"),
     (
-        "mail-parser/malformed/020.eml",
-        "text",
-        "of two Content-Type the first counts: the HTML is found, and what stands before its delimiter is a preamble",
-    ),
-    (
-        "mail-parser/malformed/021.eml",
-        "html",
-        "of two Content-Type the first counts: the HTML is found, and what stands before its delimiter is a preamble",
-    ),
-    (
-        "mail-parser/malformed/021.eml",
-        "text",
-        "of two Content-Type the first counts: the HTML is found, and what stands before its delimiter is a preamble",
-    ),
-    ("mail-parser/rfc/001.eml", "attachments[1].filename", "names of files have no folders"),
-    (
-        "mail-parser/thirdparty/002.eml",
-        "attachments",
-        "what stands behind padding is not decoded, and a text that is no base64 is shown as it is",
-    ),
-    (
-        "mail-parser/thirdparty/002.eml",
-        "text",
-        "what stands behind padding is not decoded, and a text that is no base64 is shown as it is",
-    ),
-    ("mail-parser/thirdparty/005.eml", "text", "a delimiter begins a line (RFC 2046 §5.1.1)"),
-    (
-        "mail-parser/thirdparty/015.eml",
-        "attachments",
-        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/thirdparty/015.eml",
-        "attachments[0].attachments",
-        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/thirdparty/015.eml",
-        "attachments[0].date",
-        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/thirdparty/015.eml",
-        "attachments[0].from",
-        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/thirdparty/015.eml",
-        "attachments[0].headers",
-        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/thirdparty/015.eml",
-        "attachments[0].message_id",
-        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/thirdparty/015.eml",
-        "attachments[0].subject",
-        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
-    ),
-    (
-        "mail-parser/thirdparty/015.eml",
-        "attachments[0].text",
-        "three messages beside one another: an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only",
+        "thirdparty/015",
+        &[
+            "attachments",
+            "attachments[0].attachments",
+            "attachments[0].date",
+            "attachments[0].from",
+            "attachments[0].headers",
+            "attachments[0].message_id",
+            "attachments[0].subject",
+            "attachments[0].text",
+        ],
+        OUTER,
     ),
 ];
+const OUTER: &str =
+    "an outer delimiter ends what is inside (RFC 2046 §5.1.2); mail-parser looks for the innermost only";
+const NEVER: &str = "a multipart whose boundary never comes is text for people, with a defect; mail-parser makes it an attachment";
+const TWO_TYPES: &str =
+    "of two Content-Type the first counts: what stands before its delimiter is a preamble";
 
 #[test]
 fn expected_parses_of_mail_parser_are_ours_too() {
@@ -211,15 +76,16 @@ fn expected_parses_of_mail_parser_are_ours_too() {
         let expected = fixtures.join("email").join(name.replace(".eml", ".json"));
         let expected: Value = serde_json::from_slice(&std::fs::read(expected).unwrap()).unwrap();
         compared += 1;
-        let mut files = Vec::new();
-        let file = |sha256: &str| sha256.to_owned();
-        let (record, parsed) = record_with(&mail, &Options { file: Some(&file), ..Options::default() });
-        files.extend(parsed.files.into_iter().map(|file| (file.sha256, file.bytes)));
+        let (record, files) = record_with_files(&mail);
         compare(&name, "", &expected, &record, &files, &mut differences);
     }
     assert_eq!(compared, 53);
-    let on_purpose: BTreeSet<(String, String)> =
-        ON_PURPOSE.iter().map(|(name, member, _)| ((*name).to_owned(), (*member).to_owned())).collect();
+    let on_purpose: BTreeSet<(String, String)> = ON_PURPOSE
+        .iter()
+        .flat_map(|(name, members, _)| {
+            members.iter().map(move |member| (format!("mail-parser/{name}.eml"), (*member).to_owned()))
+        })
+        .collect();
     let found: BTreeSet<(String, String)> =
         differences.iter().map(|(name, member, _)| (name.clone(), member.clone())).collect();
     for (name, member, what) in &differences {
@@ -300,6 +166,7 @@ fn compare(
                 found.insert((name.to_owned(), format!("{inside}attachments[{number}].{member}"), what));
             }
         };
+        differ("file", &ours["sha256"], &ours["file"]);
         differ("filename", &filename(expected), &ours["filename"]);
         let bytes =
             files.iter().find(|(sha256, _)| ours["sha256"] == json!(sha256)).map(|(_, bytes)| bytes).unwrap();
