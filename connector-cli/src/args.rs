@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use connector_sdk::Period;
 
 /// Reads from outside systems into Bronze, and acts in them.
 #[derive(Debug, Parser)]
@@ -31,7 +32,7 @@ pub(crate) enum Command {
         id: String,
     },
     /// Finds out whether a connection can run: a verdict per probe.
-    Check(FileArgs),
+    Check(CheckArgs),
     /// Lets a person sign in to a connection with a browser, once.
     Login(LoginArgs),
     /// Shows what can be read.
@@ -43,13 +44,7 @@ pub(crate) enum Command {
         streams: Vec<String>,
     },
     /// Runs a connection once; it resumes where the last run ended.
-    Run {
-        #[command(flatten)]
-        file: FileArgs,
-        /// The largest share of a stream that a full read may conclude to be deleted, from 0 to 1.
-        #[arg(long, default_value_t = 0.2, value_parser = share)]
-        delete_cap: f64,
-    },
+    Run(RunArgs),
     /// Lists the runs of a connection, newest first.
     Runs {
         #[command(flatten)]
@@ -143,6 +138,32 @@ pub(crate) struct NewArgs {
     /// Takes the SDK from this repository: `https`, `ssh`, `USER@HOST:PATH` or `file`; `#COMMIT` after it pins one.
     #[arg(long, value_name = "URL")]
     pub(crate) sdk_git: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// Also says what a run would cost, as far as the vendor tells: requests, records, how long it takes at least. This
+    /// may itself take some requests for each stream.
+    #[arg(long)]
+    pub(crate) estimate: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// The largest share of a stream that a full read may conclude to be deleted, from 0 to 1.
+    #[arg(long, default_value_t = 0.2, value_parser = share)]
+    pub(crate) delete_cap: f64,
+    /// Runs again and again, until SIGTERM or SIGINT: when the source hints at something new, and at an interval. With
+    /// --json each run is a document, in a line of its own.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// The interval of --follow.
+    #[arg(long, value_name = "PERIOD", default_value = "60s", requires = "follow")]
+    pub(crate) every: Period,
 }
 
 /// Which connection.

@@ -93,10 +93,10 @@ async fn dispatch(cli: Cli, connectors: &Connectors, output: &Output) -> Result<
         Command::New(args) => commands::new(&args, output),
         Command::List => commands::list(connectors, output),
         Command::Spec { id } => commands::spec(connectors, &id, output),
-        Command::Check(file) => commands::check(connectors, &file, output).await,
+        Command::Check(args) => commands::check(connectors, &args, output).await,
         Command::Login(args) => commands::login(connectors, &args, output).await,
         Command::Discover { file, streams } => commands::discover(connectors, &file, &streams, output).await,
-        Command::Run { file, delete_cap } => commands::run(connectors, &file, delete_cap, bars, output).await,
+        Command::Run(args) => commands::run(connectors, &args, &bars, output).await,
         Command::Runs { file, limit } => commands::runs(&file, limit, output).await,
         Command::State(StateCommand::Show { file, streams }) => {
             commands::state::show(&file, &streams, output).await

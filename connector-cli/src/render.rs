@@ -1,13 +1,13 @@
 //! Results as people read them: tables.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use connector_host::{
-    preflight::{CheckReport, ProbeStatus},
+    preflight::{CheckReport, ProbeStatus, StreamEstimate},
     report::{RunReport, RunStatus},
 };
 use connector_sdk::{Catalog, Manifest, SyncMode, manifest::Capability};
-use indicatif::{HumanBytes, HumanCount};
+use indicatif::{HumanBytes, HumanCount, HumanDuration};
 use serde_json::Value;
 
 /// Lines of columns, the last one as wide as it likes. Numbers stand at the right.
@@ -73,7 +73,26 @@ pub(crate) fn check(report: &CheckReport) -> String {
         };
         out.push_str(&format!("{mark}  {:<12}  {}\n", probe.name.as_str(), probe.message));
     }
+    if let Some(estimates) = &report.estimates {
+        out.push('\n');
+        out.push_str(&table(["STREAM", "REQUESTS", "RECORDS", "AT LEAST", ""], &rows(estimates)));
+    }
     out
+}
+
+fn rows(estimates: &[StreamEstimate]) -> Vec<[String; 5]> {
+    let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |n| HumanCount(n).to_string());
+    let row = |estimate: &StreamEstimate| {
+        let lasts = estimate.duration_ms.map(Duration::from_millis);
+        [
+            estimate.stream.to_string(),
+            count(estimate.requests),
+            count(estimate.records),
+            lasts.map_or_else(|| "?".to_owned(), |lasts| HumanDuration(lasts).to_string()),
+            estimate.error.clone().unwrap_or_default(),
+        ]
+    };
+    estimates.iter().map(row).collect()
 }
 
 pub(crate) fn catalog(catalog: &Catalog) -> String {

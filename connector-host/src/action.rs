@@ -30,8 +30,8 @@ pub struct ActionReport {
 /// Does an action once for its idempotency key, however often it is asked for.
 ///
 /// The same key again answers what the first call answered, without a call. Where the first call's answer
-/// is not known (the process died in it), an action that is idempotent by itself is done again, and any
-/// other is ambiguous: it is never sent twice.
+/// is not known (the process died in it), an action that is idempotent by itself is done again, one that
+/// finds out by itself what came of it is asked to, and any other is ambiguous: it is never sent twice.
 ///
 /// # Errors
 /// Config when there is no such action, its input does not fit, or the key was used with another input;
@@ -41,7 +41,7 @@ pub async fn act(
     registry: &dyn Registry,
     connector: &dyn Connector,
     cx: &Context,
-    request: ActionRequest,
+    mut request: ActionRequest,
 ) -> Result<ActionReport> {
     let offered = connector.actions();
     let spec = offered.iter().find(|spec| spec.name == request.name).ok_or_else(|| {
@@ -71,13 +71,19 @@ pub async fn act(
             .with_context("key", &known.key)
             .with_context("action", &known.name));
         }
-        if known.status != INTENDED {
-            return earlier(known);
+        match unresolved(&known) {
+            false => return earlier(known),
+            true if spec.resolves => {
+                tracing::info!(action = %known.name, "the answer of an earlier call is not known; the action finds out");
+                request = request.after_unknown(known.started_at);
+                record.started_at = known.started_at;
+            }
+            true if known.status != INTENDED => return earlier(known),
+            true if spec.idempotent => {
+                tracing::info!(action = %known.name, "the answer of the first call is not known; the action is idempotent and is done again");
+            }
+            true => return Ok(unknown_outcome(&known)),
         }
-        if !spec.idempotent {
-            return Ok(unknown_outcome(&known));
-        }
-        tracing::info!(action = %known.name, "the answer of the first call is not known; the action is idempotent and is done again");
     }
     let report = match connector.act(cx, request).await {
         Ok(outcome) => ActionReport {
@@ -117,6 +123,11 @@ fn fits(schema: &Value, input: &Value) -> Result<()> {
                 .with_context("place", place))
         }
     }
+}
+
+/// Whether nobody knows what came of it.
+fn unresolved(known: &ActionRecord) -> bool {
+    known.status == INTENDED || known.status == word(ActionStatus::Ambiguous)
 }
 
 fn earlier(known: ActionRecord) -> Result<ActionReport> {

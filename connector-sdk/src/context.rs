@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Clock, ConnectionName, Network, RunId, SystemClock, TenantId,
+    contract::Files,
     resilience::Resilience,
     secret::{MemoryTokens, NoSuccessors, Successors, TokenStore},
 };
@@ -39,6 +40,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     network: Network,
     folder: PathBuf,
+    files: Option<Arc<dyn Files>>,
     resilience: Resilience,
     tokens: Arc<dyn TokenStore>,
     successors: Arc<dyn Successors>,
@@ -58,6 +60,7 @@ impl Context {
             clock: SystemClock::shared(),
             network: Network::default(),
             folder: PathBuf::new(),
+            files: None,
             resilience: Resilience::default(),
             tokens: Arc::new(MemoryTokens::default()),
             successors: Arc::new(NoSuccessors),
@@ -102,6 +105,18 @@ impl Context {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.0.folder
+    }
+
+    /// Where files are kept that records name; none where the sink keeps none, or nothing is being read.
+    #[must_use]
+    pub fn files(&self) -> Option<&Arc<dyn Files>> {
+        self.0.files.as_ref()
+    }
+
+    /// The same context, with a place for files: for a host that has opened the sink.
+    #[must_use]
+    pub fn with_files(&self, files: Arc<dyn Files>) -> Self {
+        Self(Arc::new(Inner { files: Some(files), ..Inner::clone(&self.0) }))
     }
 
     /// How failures of the outside system are met.

@@ -64,6 +64,7 @@ pub use catalogue::{KINDS, Kind, Outcome, Trouble, UNRESOLVABLE, VendorTrouble};
 pub(crate) use connection::Open;
 pub use connection::{Connection, Listener, Stream};
 pub use kind::Fault;
+pub(crate) use proxy::Authority;
 pub use proxy::{Flaw, Line, Passed, TcpProxy, Way};
 pub(crate) use script::decoded;
 pub use script::{Faults, Matcher, Rule, Script, Seen};

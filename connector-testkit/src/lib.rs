@@ -5,6 +5,7 @@ pub mod conformance;
 pub mod desk;
 pub mod disk;
 pub mod fault;
+pub mod mail;
 pub mod memory;
 mod random;
 pub mod salesforce;

@@ -6,9 +6,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use connector_sdk::{
     Class, Context, Emit, Error, Operation, PartitionId, Result, StreamId,
-    contract::{Commit, DeadLetter, Lease, Opening, Receipt, SequencedBatch},
+    contract::{Commit, DeadLetter, Files, Lease, Opening, Receipt, SequencedBatch},
     record::Tally,
 };
 
@@ -33,7 +34,29 @@ pub struct Standing {
 
 /// An [`Emit`] that keeps everything in memory, fenced like a real one.
 #[derive(Debug, Clone, Default)]
-pub struct MemorySink(Arc<Mutex<BTreeMap<StreamId, Stream>>>, Arc<Mutex<Faults>>);
+pub struct MemorySink(Arc<Mutex<BTreeMap<StreamId, Stream>>>, Arc<Mutex<Faults>>, MemoryFiles);
+
+/// [`Files`] in memory.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryFiles(Arc<Mutex<BTreeMap<String, Bytes>>>);
+
+impl MemoryFiles {
+    /// What is kept, by its path.
+    #[must_use]
+    pub fn kept(&self) -> BTreeMap<String, Bytes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Files for MemoryFiles {
+    async fn keep(&self, sha256: [u8; 32], bytes: Bytes) -> Result<String> {
+        let name: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let path = format!("_files/{}/{name}", &name[..2]);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone(), bytes);
+        Ok(path)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Stream {
@@ -61,6 +84,12 @@ pub struct Faults {
 }
 
 impl MemorySink {
+    /// The files that records name.
+    #[must_use]
+    pub fn kept_files(&self) -> BTreeMap<String, Bytes> {
+        self.2.kept()
+    }
+
     /// Sets what goes wrong next.
     pub fn set_faults(&self, faults: Faults) {
         *self.1.lock().unwrap_or_else(PoisonError::into_inner) = faults;
@@ -126,6 +155,10 @@ fn disk_full() -> Error {
 
 #[async_trait]
 impl Emit for MemorySink {
+    fn files(&self, _cx: &Context) -> Option<Arc<dyn Files>> {
+        Some(Arc::new(self.2.clone()))
+    }
+
     async fn open(&self, _cx: &Context, opening: Opening) -> Result<Vec<Commit>> {
         let mut streams = self.lock();
         let stream = streams.entry(opening.lease.stream.clone()).or_default();

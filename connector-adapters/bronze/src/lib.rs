@@ -3,6 +3,7 @@
 mod config;
 mod disk;
 mod fault;
+mod files;
 mod jsonl;
 mod layout;
 mod log;

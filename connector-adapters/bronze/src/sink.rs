@@ -13,13 +13,15 @@ use std::{
 use async_trait::async_trait;
 use connector_sdk::{
     ConnectionName, Context, Emit, Error, PartitionId, Result, StreamId, TenantId,
-    contract::{Commit, DeadLetter, Lease, Opening, Receipt, SequencedBatch},
+    contract::{Commit, DeadLetter, Files, Lease, Opening, Receipt, SequencedBatch},
     crash,
 };
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
-    BronzeConfig, Disk, RealDisk, fault, layout,
+    BronzeConfig, Disk, RealDisk, fault,
+    files::BronzeFiles,
+    layout,
     open::open,
     records::{Records, StreamFiles},
     writer::StreamWriter,
@@ -206,6 +208,11 @@ impl fmt::Debug for Bronze {
 
 #[async_trait]
 impl Emit for Bronze {
+    fn files(&self, cx: &Context) -> Option<Arc<dyn Files>> {
+        let folder = self.folder(cx.tenant(), cx.connection());
+        Some(Arc::new(BronzeFiles::new(Arc::clone(&self.disk), folder)))
+    }
+
     async fn open(&self, cx: &Context, opening: Opening) -> Result<Vec<Commit>> {
         let lease = &opening.lease;
         if (&lease.tenant, &lease.connection) != (cx.tenant(), cx.connection()) {

@@ -15,6 +15,7 @@
 //! An id that has come before is known, and not kept again: for as long as [`Remember`] says, across restarts, and after
 //! its segment has gone.
 
+mod bookmark;
 mod disk;
 mod entry;
 mod reader;
@@ -30,6 +31,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use bookmark::Bookmark;
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use entry::{Entry, Kept};
 pub use reader::Reader;
@@ -108,6 +110,8 @@ pub enum JournalError {
 #[derive(Clone)]
 pub struct Journal {
     id: u64,
+    /// A number for this life of the journal, and the last position that it held when it began.
+    opening: (u64, u64),
     folder: PathBuf,
     disk: Arc<dyn Disk>,
     segments: Segments,
@@ -158,11 +162,11 @@ impl Journal {
     fn start(disk: Arc<dyn Disk>, folder: PathBuf, store: Store) -> Result<Self> {
         let (commands, queue) = mpsc::channel(QUEUE);
         let (tell, standing) = watch::channel(Standing { durable: store.durable(), ..Standing::default() });
-        let (id, segments) = (store.id(), store.segments());
+        let (id, opening, segments) = (store.id(), (new_id()?, store.durable()), store.segments());
         writer::start(store, queue, tell).map_err(|error| {
             Error::transient("open journal", "no thread for the journal").with_source(error)
         })?;
-        Ok(Self { id, folder, disk, segments, commands, standing })
+        Ok(Self { id, opening, folder, disk, segments, commands, standing })
     }
 
     /// Tells this journal from another one that was in the same folder before or will be after it. Positions mean

@@ -38,7 +38,7 @@ pub(crate) struct Actor {
 /// What is offered.
 pub(crate) fn specs() -> Vec<ActionSpec> {
     vec![
-        spec::<Send, Touched>("send"),
+        spec::<Send, Touched>("send").resolving(),
         spec::<Update, Touched>("update").idempotent(),
         spec::<Delete, Touched>("delete"),
         spec::<React, Touched>("react").idempotent(),
@@ -70,9 +70,9 @@ impl Actor {
     /// Config when there is no such action or its input is wrong; Ambiguous when nobody knows whether it was done; else
     /// as the vendor answers.
     pub(crate) async fn act(&self, cx: &Context, request: ActionRequest) -> Result<ActionOutcome> {
-        let ActionRequest { name, input, idempotency_key: key, .. } = request;
+        let ActionRequest { name, input, idempotency_key: key, begun_at, .. } = request;
         match name.as_str() {
-            "send" => done(&self.send(cx, read(input)?, key.as_deref()).await?),
+            "send" => done(&self.send(cx, read(input)?, key.as_deref(), begun_at).await?),
             "update" => done(&self.update(cx, read(input)?).await?),
             "delete" => done(&self.delete(cx, read(input)?).await?),
             "react" => done(&self.react(cx, read(input)?).await?),

@@ -1,5 +1,7 @@
 //! `connector check`: can the connection run?
 
+use std::time::Duration;
+
 use connector_bronze::Bronze;
 use connector_host::{
     Connectors,
@@ -9,16 +11,19 @@ use connector_sdk::Result;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::FileArgs,
+    args::CheckArgs,
     connection::Connection,
     output::{Exit, Output},
     render,
 };
 
+/// How long the estimate of a stream may take: a few requests to a vendor who answers one a minute.
+const ESTIMATE_DEADLINE: Duration = Duration::from_secs(600);
+
 /// Makes all probes and prints the verdicts.
-pub(crate) async fn check(connectors: &Connectors, args: &FileArgs, output: &Output) -> Result<Exit> {
-    let report = match Connection::load(args).await {
-        Ok(connection) => probe(connectors, &connection).await?,
+pub(crate) async fn check(connectors: &Connectors, args: &CheckArgs, output: &Output) -> Result<Exit> {
+    let report = match Connection::load(&args.file).await {
+        Ok(connection) => probe(connectors, &connection, args.estimate.then_some(ESTIMATE_DEADLINE)).await?,
         Err(error) => CheckReport::not_begun(&error),
     };
     output.result(&report, || render::check(&report))?;
@@ -28,7 +33,11 @@ pub(crate) async fn check(connectors: &Connectors, args: &FileArgs, output: &Out
     })
 }
 
-async fn probe(connectors: &Connectors, connection: &Connection) -> Result<CheckReport> {
+async fn probe(
+    connectors: &Connectors,
+    connection: &Connection,
+    estimates: Option<Duration>,
+) -> Result<CheckReport> {
     let mut registry = connection.registry().await;
     // Without its key the registry cannot keep a token: as good as none.
     let stop = CancellationToken::new();
@@ -56,6 +65,7 @@ async fn probe(connectors: &Connectors, connection: &Connection) -> Result<Check
         bronze,
         registry,
         deadline: PROBE_DEADLINE,
+        estimates,
     };
     Ok(preflight::check(probes).await)
 }

@@ -4,9 +4,9 @@ use std::{fs, time::Duration};
 
 use connector_testkit::{fault::Fault, salesforce::FakeOrg};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
-use crate::desk::{Desk, finish, signal};
+use crate::desk::{Desk, finish, signal, start};
 
 /// Pages that take their time: a run that can be caught in the middle. With 10,000 contacts it would go on
 /// for many seconds, and what a test does meanwhile takes less than one.
@@ -151,6 +151,66 @@ async fn a_second_signal_ends_at_once_and_loses_nothing() {
     desk.org.faults().clear();
     desk.connector(&["run"]).await.exits(0);
     desk.assert_each_contact_once().await;
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "another process takes real time; this is only its end")]
+async fn a_connection_that_is_followed_reads_what_is_new_until_it_is_stopped() {
+    let desk = Desk::new(FakeOrg::builder().contacts(300)).await;
+    let mut run = desk.start(&["--json", "run", "--follow", "--every", "10ms", "-c", "t.yaml"]);
+    let mut lines = BufReader::new(run.stdout.take().unwrap()).lines();
+    let mut next = async || {
+        let line =
+            tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.expect("another run");
+        serde_json::from_str::<Value>(&line.unwrap().expect("it goes on")).unwrap()
+    };
+    let first = next().await;
+    assert_eq!(
+        (&first["status"], &first["totals"]["records"]),
+        (&json!("succeeded"), &json!(300)),
+        "{first:#}"
+    );
+    desk.org.insert("Contact", &json!({ "LastName": "late" })).unwrap();
+    let mut runs = vec![first["run_id"].clone()];
+    loop {
+        let later = next().await;
+        assert_eq!(later["status"], "succeeded", "{later:#}");
+        runs.push(later["run_id"].clone());
+        if later["totals"]["records"] == 1 {
+            break;
+        }
+        assert_eq!(later["totals"]["records"], 0, "{later:#}");
+    }
+    signal(&run, "-TERM");
+    finish(run).await.exits(0);
+    desk.assert_each_contact_once().await;
+    runs.dedup();
+    let known = desk.connector(&["runs"]).await.exits(0).document();
+    assert!(known["runs"].as_array().unwrap().len() >= runs.len(), "each is a run of its own");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_followed_ends_where_only_a_person_can_help() {
+    let desk = Desk::new(FakeOrg::builder().contacts(3)).await;
+    desk.org.change_client_secret("another");
+    let secret = [("CONNECTOR_SECRET_SF", "canary-of-no-use")];
+    let run = start(&desk.path(""), &secret, &["--json", "run", "--follow", "-c", "t.yaml"]);
+    let report = finish(run).await.exits(1).document();
+    assert_eq!(report["error"]["class"], "Auth", "{report:#}");
+}
+
+#[tokio::test]
+async fn what_a_run_would_cost_is_told_where_it_is_asked_for() {
+    let desk = Desk::new(FakeOrg::builder().contacts(450)).await;
+    let check = desk.connector(&["check", "--estimate"]).await.exits(0).document();
+    let told = &check["estimates"][0];
+    assert_eq!((&told["stream"], &told["records"]), (&json!("Contact"), &json!(450)), "{check:#}");
+    assert!(
+        told["requests"].as_u64().is_some_and(|requests| requests >= 3),
+        "450 rows by pages of 200: {check:#}"
+    );
+    let people = finish(desk.start(&["check", "--estimate", "-c", "t.yaml"])).await.exits(0);
+    assert!(people.out.contains("AT LEAST") && people.out.contains("450"), "{}", people.out);
 }
 
 #[tokio::test]

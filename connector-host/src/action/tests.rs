@@ -62,10 +62,14 @@ impl Connector for Vendor {
         vec![
             ActionSpec::new("send", input(), schema(json!({}))),
             ActionSpec::new("upsert", input(), schema(json!({}))).idempotent(),
+            ActionSpec::new("post", input(), schema(json!({}))).resolving(),
         ]
     }
 
-    async fn act(&self, _: &Context, _: ActionRequest) -> Result<ActionOutcome> {
+    async fn act(&self, _: &Context, request: ActionRequest) -> Result<ActionOutcome> {
+        if request.begun_at.is_some() {
+            return Ok(ActionOutcome::succeeded(json!({"found": request.begun_at})));
+        }
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         match &self.fails {
             Some(error) => Err(error.clone()),
@@ -183,6 +187,23 @@ async fn an_idempotent_action_whose_answer_was_lost_is_done_again() {
     desk.die_in("upsert", "hi", "k1").await;
     assert_eq!(desk.act("upsert", "hi", Some("k1")).await.unwrap().status, ActionStatus::Succeeded);
     desk.act("upsert", "hi", Some("k1")).await.unwrap();
+    assert_eq!(desk.calls(), 1);
+}
+
+#[tokio::test]
+async fn an_action_that_finds_out_what_came_of_it_is_asked_to_and_told_since_when() {
+    let desk = Desk::new(None);
+    desk.die_in("post", "hi", "k1").await;
+    let report = desk.act("post", "hi", Some("k1")).await.unwrap();
+    assert_eq!((report.status, report.repeated), (ActionStatus::Succeeded, false));
+    assert!(report.output["found"].is_number() || report.output["found"].is_string(), "{}", report.output);
+    assert_eq!(desk.calls(), 0, "it was looked for, not done");
+    let again = desk.act("post", "hi", Some("k1")).await.unwrap();
+    assert!(again.repeated && again.output == report.output, "what was found is the answer from now on");
+
+    let desk = Desk::new(Some(Error::new(Class::Ambiguous, "post", "the answer was lost")));
+    assert_eq!(desk.act("post", "hi", Some("k1")).await.unwrap().status, ActionStatus::Ambiguous);
+    assert_eq!(desk.act("post", "hi", Some("k1")).await.unwrap().status, ActionStatus::Succeeded);
     assert_eq!(desk.calls(), 1);
 }
 

@@ -17,9 +17,12 @@ use connector_sdk::{
     manifest::AuthMethod,
 };
 
-pub use report::{CheckReport, CheckStatus, Probe, ProbeName, ProbeStatus};
+pub use report::{CheckReport, CheckStatus, Probe, ProbeName, ProbeStatus, StreamEstimate};
 
-use crate::{Registry, run::StreamChoice};
+use crate::{
+    Registry,
+    run::{StreamChoice, select::select},
+};
 
 /// How long one probe may take.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(60);
@@ -41,6 +44,9 @@ pub struct Preflight<'a> {
     pub registry: Result<Arc<dyn Registry>>,
     /// How long one probe may take.
     pub deadline: Duration,
+    /// How long the connector may take to tell what a run would cost, for each stream; none: it is not asked. It may
+    /// have to ask a vendor who answers once a minute.
+    pub estimates: Option<Duration>,
 }
 
 /// A connector and what it declares.
@@ -88,8 +94,42 @@ pub async fn check(mut preflight: Preflight<'_>) -> CheckReport {
     let clock = &**preflight.cx.clock();
     probes.push(storage::bronze(bronze, clock, preflight.deadline).await);
     probes.push(storage::registry(&preflight).await);
+    let mut report = CheckReport::of(probes);
+    if let (CheckStatus::Passed, Some(deadline), Ok(target)) =
+        (report.status, preflight.estimates, &preflight.connector)
+    {
+        report.estimates = Some(estimates(&preflight, target, deadline).await);
+    }
     crate::settled(preflight.cx).await;
-    CheckReport::of(probes)
+    report
+}
+
+/// What each chosen stream will cost. One that cannot be told says why; the others are told all the same.
+async fn estimates(
+    preflight: &Preflight<'_>,
+    target: &Target<'_>,
+    deadline: Duration,
+) -> Vec<StreamEstimate> {
+    let cx = preflight.cx;
+    let clock = &**cx.clock();
+    let names: Option<Vec<_>> =
+        preflight.streams.map(|streams| streams.iter().map(|choice| choice.name.clone()).collect());
+    let discovery = target.connector.discover(cx, names.as_deref());
+    let catalog = within(clock, preflight.deadline, "discover", discovery).await;
+    let selected = match catalog.and_then(|catalog| select(&catalog, preflight.streams)) {
+        Ok(selected) => selected,
+        Err(error) => {
+            let streams = names.unwrap_or_default().into_iter();
+            return streams.map(|name| StreamEstimate::of(name, &Err(error.clone()))).collect();
+        }
+    };
+    let mut estimates = Vec::new();
+    for (selection, _) in selected {
+        let cost = target.connector.estimate_cost(cx, &selection);
+        let cost = within(clock, deadline, "estimate", cost).await;
+        estimates.push(StreamEstimate::of(selection.spec.name.clone(), &cost));
+    }
+    estimates
 }
 
 /// The probes that talk to the outside system.

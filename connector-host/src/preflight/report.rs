@@ -1,15 +1,58 @@
 //! The document of a preflight: the probes and their verdicts.
 
-use connector_sdk::{Class, Error};
+use std::time::Duration;
+
+use connector_sdk::{Class, Error, Result, StreamId, contract::CostEstimate};
 use serde::Serialize;
 
 /// The document of `connector check`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CheckReport {
     /// Whether every probe passed or had a reason to be skipped.
     pub status: CheckStatus,
     /// Each probe, in order.
     pub probes: Vec<Probe>,
+    /// What a run would cost, for each stream, where that was asked for and the connection can run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimates: Option<Vec<StreamEstimate>>,
+}
+
+/// What reading a stream will cost, as far as its connector can tell.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StreamEstimate {
+    /// Which stream.
+    pub stream: StreamId,
+    /// Requests to the vendor.
+    pub requests: Option<u64>,
+    /// Records.
+    pub records: Option<u64>,
+    /// Bytes of records.
+    pub bytes: Option<u64>,
+    /// What is left of the vendor's quota, in requests.
+    pub quota_remaining: Option<u64>,
+    /// How long it takes at least at the pace that the vendor allows, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// Why it cannot be told.
+    pub error: Option<String>,
+}
+
+impl StreamEstimate {
+    pub(super) fn of(stream: StreamId, cost: &Result<CostEstimate>) -> Self {
+        let (cost, error) = match cost {
+            Ok(cost) => (cost.clone(), None),
+            Err(error) => (CostEstimate::default(), Some(error.to_string())),
+        };
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            stream,
+            requests: cost.requests,
+            records: cost.records,
+            bytes: cost.bytes,
+            quota_remaining: cost.quota_remaining,
+            duration_ms: cost.duration.map(millis),
+            error,
+        }
+    }
 }
 
 /// Whether a connection can run.
@@ -124,7 +167,11 @@ impl CheckReport {
 
     pub(super) fn of(probes: Vec<Probe>) -> Self {
         let failed = probes.iter().any(|probe| probe.status == ProbeStatus::Fail);
-        Self { status: if failed { CheckStatus::Failed } else { CheckStatus::Passed }, probes }
+        Self {
+            status: if failed { CheckStatus::Failed } else { CheckStatus::Passed },
+            probes,
+            estimates: None,
+        }
     }
 
     /// The class of the first failure.

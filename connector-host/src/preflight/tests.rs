@@ -1,6 +1,7 @@
 use std::sync::atomic::AtomicU64;
 
 use async_trait::async_trait;
+use connector_sdk::contract::CostEstimate;
 use connector_sdk::{
     Authenticate, Catalog, Counters, Delivery, Discover, Message, Network, Plan, Read, ReadRequest, StreamId,
     StreamSelection, StreamSpec, StreamState, SyncMode, SystemClock,
@@ -58,7 +59,15 @@ impl Read for Vendor {
     }
 }
 
+#[async_trait]
 impl Connector for Vendor {
+    async fn estimate_cost(&self, _: &Context, stream: &StreamSelection) -> Result<CostEstimate> {
+        match stream.spec.name.as_str() {
+            "tickets" => Ok(CostEstimate::new(Some(7), None).with_duration(Some(Duration::from_secs(420)))),
+            other => Err(Error::transient("estimate", format!("nobody counts {other}"))),
+        }
+    }
+
     fn scopes(&self, stream: &StreamId) -> Vec<String> {
         match stream.as_str() {
             "tickets" => vec!["tickets:read".to_owned(), "read".to_owned()],
@@ -92,11 +101,19 @@ struct Case {
     streams: Option<Vec<StreamChoice>>,
     registry: Result<()>,
     rotates: bool,
+    estimates: Option<Duration>,
 }
 
 impl Case {
     fn of(vendor: Vendor) -> Self {
-        Self { vendor, network: Network::default(), streams: None, registry: Ok(()), rotates: false }
+        Self {
+            vendor,
+            network: Network::default(),
+            streams: None,
+            registry: Ok(()),
+            rotates: false,
+            estimates: None,
+        }
     }
 
     async fn check(self) -> CheckReport {
@@ -119,6 +136,7 @@ impl Case {
             bronze: Some(Box::new(|| Ok(()))),
             registry: self.registry.map(|()| Arc::new(registry) as Arc<dyn Registry>),
             deadline: PROBE_DEADLINE,
+            estimates: self.estimates,
         })
         .await;
         assert!(exchange.peek().is_some(), "what a probe has begun in the background is left half done");
@@ -138,6 +156,23 @@ fn verdicts(report: &CheckReport) -> String {
 
 fn message(report: &CheckReport, name: ProbeName) -> &str {
     &report.probes.iter().find(|probe| probe.name == name).unwrap().message
+}
+
+#[tokio::test]
+async fn what_a_run_costs_is_told_where_it_is_asked_for_and_why_where_it_cannot_be() {
+    let report = Case::of(vendor()).check().await;
+    assert!(serde_json::to_value(&report).unwrap().get("estimates").is_none(), "nobody has asked");
+    let streams = vec![tickets(), StreamSpec::new("stars", json!({"type": "object"}))];
+    let asked = |vendor| Case { estimates: Some(PROBE_DEADLINE), ..Case::of(vendor) };
+    let report = asked(Vendor { streams, ..vendor() }).check().await;
+    let document = serde_json::to_value(&report).unwrap();
+    let told = document["estimates"].as_array().unwrap();
+    assert_eq!((told.len(), document["status"].as_str()), (2, Some("passed")));
+    assert_eq!((&told[0]["requests"], &told[0]["duration_ms"]), (&json!(7), &json!(420_000)));
+    assert!(told[0]["records"].is_null() && told[0]["error"].is_null());
+    assert!(told[1]["error"].as_str().unwrap().contains("nobody counts stars"));
+    let refused = Vendor { sign_in: Some(Error::new(Class::Auth, "sign in", "no")), ..vendor() };
+    assert!(asked(refused).check().await.estimates.is_none(), "a connection that cannot run has no cost");
 }
 
 #[tokio::test]

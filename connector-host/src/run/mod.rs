@@ -10,7 +10,7 @@ mod listening;
 mod reader;
 mod reconcile;
 mod schema;
-mod select;
+pub(crate) mod select;
 mod stream;
 mod writer;
 
@@ -204,7 +204,10 @@ pub fn new_run_id(cx: &Context) -> RunId {
 }
 
 /// Runs the connection once. It never fails as a call: what went wrong is in the report.
-pub async fn run(job: Job) -> RunReport {
+pub async fn run(mut job: Job) -> RunReport {
+    if let Some(files) = job.sink.files(&job.cx) {
+        job.cx = job.cx.with_files(files);
+    }
     let started_at = job.cx.clock().now();
     let mut record = RunRecord {
         tenant: job.cx.tenant().clone(),

@@ -7,13 +7,13 @@ use connector_sdk::{Catalog, Error, Result, StreamSelection, SyncMode};
 use super::{DriftPolicy, StreamChoice};
 
 /// A stream to run, with what to do when its schema changes.
-pub(super) type Selected = (StreamSelection, DriftPolicy);
+pub(crate) type Selected = (StreamSelection, DriftPolicy);
 
 /// The chosen streams; without a choice all that can be read.
 ///
 /// # Errors
 /// Config when a chosen stream, mode or field is not there; the text names what is.
-pub(super) fn select(catalog: &Catalog, chosen: Option<&[StreamChoice]>) -> Result<Vec<Selected>> {
+pub(crate) fn select(catalog: &Catalog, chosen: Option<&[StreamChoice]>) -> Result<Vec<Selected>> {
     let Some(chosen) = chosen else {
         let all = catalog
             .streams

@@ -72,7 +72,18 @@ fn meaning(status: StatusCode, code: Option<&str>) -> (Class, &'static str) {
     match (code, status) {
         (Some("rate_limit_exceeded" | "ratelimited" | "slow_down" | "too_many_requests"), _)
         | (_, StatusCode::TOO_MANY_REQUESTS) => (Class::RateLimited, "the token endpoint asks to slow down"),
-        (Some("server_error" | "temporarily_unavailable"), _)
+        // The last four are Slack's, which answers them with 200.
+        (
+            Some(
+                "server_error"
+                | "temporarily_unavailable"
+                | "internal_error"
+                | "fatal_error"
+                | "service_unavailable"
+                | "request_timeout",
+            ),
+            _,
+        )
         | (_, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY) => {
             (Class::Transient, "the token endpoint asks to try again")
         }

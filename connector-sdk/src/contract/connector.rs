@@ -78,6 +78,17 @@ pub trait Connector: Authenticate + Discover + Read {
         Ok(None)
     }
 
+    /// Waits until there may be something new to read: a hint for a host that reads again and again, which reads at
+    /// intervals besides. Asked between runs; dropping it leaves nothing running. The default knows no hints, and waits
+    /// for ever.
+    ///
+    /// # Errors
+    /// As the vendor answers; the host then waits for its interval.
+    async fn changed(&self, cx: &Context) -> Result<()> {
+        let _ = cx;
+        std::future::pending().await
+    }
+
     /// The scopes that reading the stream takes with this configuration: a check compares them with those that
     /// [`Authenticate`] names, besides those that the manifest declares. Asks nobody. The default: none.
     fn scopes(&self, stream: &StreamId) -> Vec<String> {

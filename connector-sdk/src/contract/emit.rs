@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{Commit, Lease};
+use super::{Commit, Files, Lease};
 use crate::{Batch, Context, PartitionId, Result, StreamId, StreamSpec, Timestamp, record::EnvelopeHeader};
 
 /// Writes records to where they stay. Implemented by a Bronze sink; one object serves one connection.
@@ -77,6 +77,12 @@ pub trait Emit: Send + Sync {
     /// differ; Transient or Permanent when the disk fails. What was published then is known only at the next `open`, which answers it; the stream
     /// must be opened anew.
     async fn commit(&self, cx: &Context, lease: &Lease, commits: &[Commit]) -> Result<Receipt>;
+
+    /// Where files are kept that records of the connection name. The default: nowhere.
+    fn files(&self, cx: &Context) -> Option<Arc<dyn Files>> {
+        let _ = cx;
+        None
+    }
 
     /// Ends the writing of a stream; what was not committed is thrown away.
     ///

@@ -10,6 +10,7 @@ mod connector;
 mod discover;
 mod emit;
 mod factory;
+mod files;
 mod listen;
 mod read;
 
@@ -20,5 +21,6 @@ pub use connector::{Connector, CostEstimate, Health, HealthStatus};
 pub use discover::Discover;
 pub use emit::{DeadLetter, Emit, FileReceipt, Opening, Receipt, SequencedBatch};
 pub use factory::{Factory, TypedFactory};
+pub use files::Files;
 pub use listen::Listener;
 pub use read::{Acknowledged, Estimate, Message, Partition, Plan, Read, ReadRequest, Skipped};

@@ -67,3 +67,5 @@ pub use response::{Response, ResponseParts};
 pub use retry::{RetryFuture, RetryLayer, RetryService};
 pub use state::{StackHealth, StackState};
 pub use transport::{Duplex, Resolve, Transport, Upgraded, upgrade};
+// The way out of protocols that are not HTTP is guarded by the same rules, in the same words.
+pub(crate) use transport::{Guard, SystemResolver, to_change};

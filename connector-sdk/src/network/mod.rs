@@ -1,10 +1,12 @@
 //! Where a connection may go: what the transport lets through besides public addresses over TLS.
 
+mod dial;
 mod range;
 mod special;
 
 use std::{net::IpAddr, path::PathBuf};
 
+pub use dial::{Dial, Stream};
 pub use range::{AddressRange, InvalidAddressRange};
 use schemars::JsonSchema;
 use serde::Deserialize;

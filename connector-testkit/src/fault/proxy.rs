@@ -26,7 +26,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use certificate::Authority;
+pub(crate) use certificate::Authority;
 pub use certificate::Flaw;
 use door::Door;
 pub use line::{Line, Way};

@@ -11,6 +11,7 @@
 mod conformance;
 mod faults;
 mod history;
+mod mail;
 mod run;
 mod salesforce_org;
 mod slack;

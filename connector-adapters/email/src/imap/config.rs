@@ -1,6 +1,6 @@
 //! What an `email/imap` connection is set up with. Typed, checked, no I/O.
 
-use connector_sdk::{ByteSize, Error, Network, Result};
+use connector_sdk::{ByteSize, Network, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -109,6 +109,13 @@ pub(crate) struct Settings {
     pub(crate) connections: usize,
     pub(crate) sasl_ir: bool,
     pub(crate) after: Option<After>,
+}
+
+impl Settings {
+    /// Whether messages that were read are taken out of their mailbox by us.
+    pub(crate) fn takes_away(&self) -> bool {
+        matches!(self.after, Some(After::Move(_) | After::Delete(_)))
+    }
 }
 
 impl ImapConfig {

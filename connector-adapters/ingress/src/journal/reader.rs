@@ -49,8 +49,8 @@ impl Reader {
             standing.durable >= next || !standing.is_taking || standing.failed.is_some()
         };
         let waited = self.standing.wait_for(is_there).await.map(|standing| standing.clone());
-        // An error: the journal was dropped, and what is durable is all there is.
-        let standing = waited.unwrap_or_else(|_| self.standing.borrow().clone());
+        // An error: the writer is gone, and what is durable is all there is.
+        let standing = waited.unwrap_or_else(|_| Standing::of_the_gone(&self.standing.borrow()));
         if standing.acknowledged >= self.next {
             // Whoever begins again after an acknowledgement must not find what happens to be there still.
             (self.next, self.place) = (standing.acknowledged + 1, None);

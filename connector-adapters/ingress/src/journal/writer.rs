@@ -36,6 +36,14 @@ pub(super) struct Standing {
     pub(super) failed: Option<String>,
 }
 
+impl Standing {
+    /// What is left when the thread is gone. One that took events to the last was not asked to end.
+    pub(super) fn of_the_gone(last: &Self) -> Self {
+        let died = last.is_taking.then(|| "its thread has ended".to_owned());
+        Self { failed: last.failed.clone().or(died), ..last.clone() }
+    }
+}
+
 /// Starts the thread. It ends, and lets go of the folder, when nobody holds the other end of `commands`.
 pub(super) fn start(
     store: Store,

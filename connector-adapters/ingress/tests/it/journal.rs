@@ -311,6 +311,49 @@ async fn who_begins_again_is_not_given_what_was_acknowledged() {
 }
 
 #[tokio::test]
+async fn an_older_copy_of_a_journal_that_was_restored_skips_nothing_that_comes_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, copy) = (folder.path().join("journal"), folder.path().join("copy"));
+    let open = async || {
+        let limits = Limits::of_size(64 << 20);
+        let journal =
+            Journal::open(Arc::new(RealDisk), here.clone(), limits, &SystemClock::new()).await.unwrap();
+        journal.take().await.unwrap();
+        journal
+    };
+    let journal = open().await;
+    append(&journal, 1..=10).await;
+    let early = journal.bookmark(8);
+    drop(journal);
+    std::fs::create_dir(&copy).unwrap();
+    let journal = open().await;
+    assert_eq!(journal.position(&early), 8, "a life later it means the same");
+    for file in std::fs::read_dir(&here).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    append(&journal, 11..=20).await;
+    let mark = journal.bookmark(20);
+    assert_eq!(journal.position(&mark), 20);
+    drop(journal);
+    std::fs::remove_dir_all(&here).unwrap();
+    std::fs::rename(&copy, &here).unwrap();
+    let journal = open().await;
+    append(&journal, 21..=25).await;
+    assert_eq!(
+        journal.position(&mark),
+        10,
+        "what came since the copy was made has positions that were read before"
+    );
+    append(&journal, 26..=45).await;
+    assert_eq!(journal.position(&mark), 10, "and when it has more than was read");
+    journal.close().await.unwrap();
+    assert_eq!(kept_after(&journal, journal.position(&mark)).await, ids(21..=45));
+    let written = serde_json::to_string(&journal.bookmark(35)).unwrap();
+    assert_eq!(journal.position(&serde_json::from_str(&written).unwrap()), 35);
+}
+
+#[tokio::test]
 async fn only_one_process_has_the_journal_open() {
     let folder = tempfile::tempdir().unwrap();
     let open = |clock: SystemClock| {

@@ -10,8 +10,10 @@
 //!                 └─ not there: wait, look again ─ not there ─▶ post once more ─ unknown ─ look ─ … ─▶ ambiguous
 //! ```
 //!
-//! That the mark is not there is believed only after a while, because a post may still be on its way. Without a key nothing
-//! is looked for, and the outcome is Ambiguous.
+//! That the mark is not there is believed only after a while, because a post may still be on its way. An earlier
+//! call may still be going on, here or in another process: what it posted is found, but until it must have ended nothing is
+//! posted for it.
+//! Without a key nothing is looked for, and the outcome is Ambiguous.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -42,6 +44,8 @@ const SETTLES_AFTER: Duration = Duration::from_secs(10);
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// How often a post is sent at most.
 const POSTS: u32 = 2;
+/// A call may last so many deadlines of a request: two posts, two looks after each, some pages.
+const DEADLINES: u32 = 8;
 /// How many pages are looked through at most: more has not come in since we posted.
 const PAGES: u32 = 50;
 /// How many keys are remembered.
@@ -61,8 +65,32 @@ struct Known {
 enum Post {
     /// It stands there.
     Done(Touched),
-    /// Nobody knows; it was first sent at this reading of the monotonic clock.
-    Unknown(Duration),
+    /// Nobody knows.
+    Unknown(Since),
+}
+
+/// When a post was first sent.
+#[derive(Debug, Clone, Copy)]
+struct Since {
+    /// A reading of the monotonic clock, and how long before it that was, which another process may have seen.
+    read: Duration,
+    before: Duration,
+}
+
+impl Since {
+    fn now(cx: &Context) -> Self {
+        Self { read: cx.clock().monotonic(), before: Duration::ZERO }
+    }
+
+    fn at(cx: &Context, instant: Timestamp) -> Self {
+        let millis = cx.clock().now().as_millis().saturating_sub(instant.as_millis());
+        let before = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+        Self { read: cx.clock().monotonic(), before }
+    }
+
+    fn elapsed(self, cx: &Context) -> Duration {
+        self.before + cx.clock().monotonic().saturating_sub(self.read)
+    }
 }
 
 impl Posts {
@@ -137,7 +165,13 @@ fn mark(cx: &Context, key: &str) -> u128 {
 }
 
 impl Actor {
-    pub(super) async fn send(&self, cx: &Context, input: Send, key: Option<&str>) -> Result<Touched> {
+    pub(super) async fn send(
+        &self,
+        cx: &Context,
+        input: Send,
+        key: Option<&str>,
+        begun_at: Option<Timestamp>,
+    ) -> Result<Touched> {
         if input.text.is_none() && input.blocks.is_none() {
             return Err(Error::config(POST.name, "a message needs a `text` or `blocks`"));
         }
@@ -151,10 +185,11 @@ impl Actor {
             let metadata = json!({ "event_type": EVENT_TYPE, "event_payload": { "key": name } });
             body.insert("metadata".to_owned(), metadata);
         }
+        let elsewhere = begun_at.map(|instant| Since::at(cx, instant));
         let mut unknown = match self.posts.get(mark) {
             Some(Post::Done(touched)) => return Ok(touched),
             Some(Post::Unknown(since)) => Some((since, ambiguous())),
-            None => None,
+            None => elsewhere.map(|since| (since, ambiguous())),
         };
         let mut posts = 0;
         loop {
@@ -168,7 +203,13 @@ impl Actor {
                     return Err(error);
                 }
             }
-            let since = unknown_since(&self.posts, mark).unwrap_or_else(|| cx.clock().monotonic());
+            if let Some(since) = elsewhere.filter(|_| posts == 0) {
+                let lasts = cx.resilience().deadline * DEADLINES;
+                if let Some(left) = lasts.checked_sub(since.elapsed(cx)).filter(|left| !left.is_zero()) {
+                    return Err(going_on(left));
+                }
+            }
+            let since = unknown_since(&self.posts, mark).or(elsewhere).unwrap_or_else(|| Since::now(cx));
             // Before it is sent: who is dropped in the middle must not forget.
             self.posts.put(mark, Post::Unknown(since));
             posts += 1;
@@ -201,7 +242,7 @@ impl Actor {
     }
 
     /// The `ts` of the message with this mark, which was sent at `since` or later; none when it is surely not there.
-    async fn find(&self, cx: &Context, input: &Send, mark: &str, since: Duration) -> Result<Option<String>> {
+    async fn find(&self, cx: &Context, input: &Send, mark: &str, since: Since) -> Result<Option<String>> {
         if let Some(ts) = self.look(cx, input, mark, since).await? {
             return Ok(Some(ts));
         }
@@ -209,7 +250,7 @@ impl Actor {
         self.look(cx, input, mark, since).await
     }
 
-    async fn look(&self, cx: &Context, input: &Send, mark: &str, since: Duration) -> Result<Option<String>> {
+    async fn look(&self, cx: &Context, input: &Send, mark: &str, since: Since) -> Result<Option<String>> {
         let size = self.api.limits().page(200).to_string();
         let thread = input.thread_ts.as_deref();
         let method = if thread.is_some() { &REPLIES } else { &HISTORY };
@@ -229,7 +270,7 @@ impl Actor {
                 return Ok(Some(seen.ts.clone()));
             }
             // When we sent, by the vendor's clock: neither clock has to be right for that.
-            let elapsed = cx.clock().monotonic().saturating_sub(since);
+            let elapsed = since.elapsed(cx);
             let sent = *oldest.get_or_insert(Ts::from(now).saturating_sub(elapsed + CLOCK_TOLERANCE));
             // History comes newest first, a thread oldest first.
             let bottom = page.messages.iter().filter_map(|seen| seen.ts.parse::<Ts>().ok()).min();
@@ -256,11 +297,18 @@ impl Actor {
     }
 }
 
-fn unknown_since(posts: &Posts, mark: u128) -> Option<Duration> {
+fn unknown_since(posts: &Posts, mark: u128) -> Option<Since> {
     match posts.get(mark) {
         Some(Post::Unknown(since)) => Some(since),
         _ => None,
     }
+}
+
+fn going_on(left: Duration) -> Error {
+    let message =
+        "an earlier call with this key may still be going on, and what it posts is not there yet: ask again";
+    let error = Error::new(Class::Ambiguous, POST.name, message).with_delivery(Delivery::Unknown);
+    error.with_context("ask_again_after_s", left.as_secs() + 1)
 }
 
 fn ambiguous() -> Error {

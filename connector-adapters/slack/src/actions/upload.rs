@@ -2,7 +2,7 @@
 //!
 //! The bytes go to another host, which fails in ways of its own and is asked again: sent twice to the same place they are
 //! the same file. That it is complete is said once; when nobody knows whether that was heard, the file itself tells: one
-//! that is not complete is not there.
+//! that is not complete is not there, and one that is complete names the channel it was shared in.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use connector_sdk::{
@@ -10,7 +10,7 @@ use connector_sdk::{
     http::{HttpClient, Request},
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::{
@@ -83,12 +83,23 @@ impl Actor {
             Err(error) => return Err(error),
         };
         match self.api.get(cx, &FILE, &[("file", file)]).await {
-            Ok(_) => Ok(()),
+            Ok(answer) if is_shared(&answer.body, &input.channel) => Ok(()),
             // It was not heard: saying it now is the first time.
             Err(gone) if fault::has_code(&gone, "file_not_found") => {
                 self.api.post(cx, &COMPLETE_UPLOAD, &body).await.map(drop)
             }
-            Err(_) => Err(error.with_context("file", file)),
+            _ => Err(error.with_context("file", file)),
         }
     }
+}
+
+/// Whether the file's description names the channel, in one of the places where the vendor writes it
+/// (<https://docs.slack.dev/reference/objects/file-object/>).
+fn is_shared(answer: &[u8], channel: &str) -> bool {
+    let Ok(answer) = serde_json::from_slice::<Value>(answer) else { return false };
+    let Some(file) = answer.get("file") else { return false };
+    let listed = ["channels", "groups", "ims"].into_iter().filter_map(|place| file.get(place)?.as_array());
+    let shares = file.get("shares").and_then(Value::as_object);
+    listed.flatten().any(|id| id == channel)
+        || shares.into_iter().flat_map(|shares| shares.values()).any(|kind| kind.get(channel).is_some())
 }

@@ -113,7 +113,8 @@ impl Read for SlackEvents {
     async fn acknowledge(&self, cx: &Context, done: &Acknowledged) -> Result<()> {
         let place = read::place(&done.state)?;
         let journal = self.journal(cx).await?;
-        if place.journal == journal.id() { journal.acknowledge(place.read_to).await } else { Ok(()) }
+        // 0: nothing.
+        journal.acknowledge(journal.position(&place)).await
     }
 }
 

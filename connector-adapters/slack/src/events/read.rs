@@ -1,12 +1,14 @@
 //! From the journal to batches: a position of the journal is all the state there is.
 
-use connector_ingress::{Journal, journal::Kept};
+use connector_ingress::{
+    Journal,
+    journal::{Bookmark, Kept},
+};
 use connector_sdk::{
     Batch, Class, Error, Message, Operation, ReadRequest, Result, State, StreamId,
     record::{BatchBuilder, RecordView},
 };
 use futures_util::stream::BoxStream;
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::wrapper;
@@ -16,20 +18,11 @@ const VERSION: u32 = 1;
 /// Bytes of a batch, about.
 const BATCH_BYTES: usize = 4 << 20;
 
-/// Where a read stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Place {
-    /// Which journal: positions of another one mean nothing.
-    pub(super) journal: String,
-    /// The last position that was read.
-    pub(super) read_to: u64,
-}
-
 /// The place that a state tells of.
 ///
 /// # Errors
 /// Config when the state is of a newer version.
-pub(super) fn place(state: &State) -> Result<Place> {
+pub(super) fn place(state: &State) -> Result<Bookmark> {
     state.decode(VERSION)
 }
 
@@ -41,16 +34,9 @@ pub(super) fn read(
     Box::pin(async_stream::try_stream! {
         let known = request.state.as_ref().map(place).transpose()?;
         let journal = journal.await?;
-        let mut at = match known {
-            Some(known) if known.journal == journal.id() => known.read_to,
-            Some(_) => {
-                tracing::warn!("the journal is another one than at the last time; it is read from its beginning");
-                0
-            }
-            None => 0,
-        };
+        let mut at = known.map_or(0, |known| journal.position(&known));
         let mut reader = journal.read_after(at);
-        let state = |at| State::encode(VERSION, &Place { journal: journal.id(), read_to: at });
+        let state = |at| State::encode(VERSION, &journal.bookmark(at));
         while let Some(kept) = reader.next(request.batch_records, BATCH_BYTES).await? {
             let Some(last) = kept.last() else { continue };
             at = last.position;

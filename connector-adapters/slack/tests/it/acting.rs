@@ -1,6 +1,6 @@
 //! What the connector does in the workspace.
 
-use connector_sdk::{Class, contract::ActionRequest};
+use connector_sdk::{Class, Timestamp, contract::ActionRequest};
 use connector_testkit::{fault::Fault, slack::ChannelKind};
 use serde_json::json;
 
@@ -68,6 +68,48 @@ fn a_file_whose_completion_was_not_heard_is_completed_and_one_that_was_is_not_ag
             assert_eq!(ws.requests_to("files.completeUploadExternal").len() - before, asked, "{fault:?}");
             ws.faults().clear();
         }
+    });
+}
+
+#[test]
+fn what_a_call_that_died_has_posted_is_found_and_sent_only_when_it_cannot_come_any_more() {
+    within(async {
+        let ws = start(small().messages(5)).await;
+        let channel = ws.channels(ChannelKind::Public)[0].clone();
+        let cx = context();
+        let process = || connect(&config(&ws), &cx).unwrap();
+        let now = cx.clock().now();
+        let send = |key: &str| {
+            let input = json!({ "channel": channel, "text": key });
+            ActionRequest::new("send", input).with_idempotency_key(key)
+        };
+        let first = process().act(&cx, send("posted")).await.unwrap();
+        let again = process().act(&cx, send("posted").after_unknown(now)).await.unwrap();
+        assert_eq!((again.output, ws.posts().len()), (first.output, 1));
+        // It may have begun a moment ago, in a process that lives.
+        let error = process().act(&cx, send("slow").after_unknown(now)).await.unwrap_err();
+        assert_eq!((error.class(), ws.posts().len()), (Class::Ambiguous, 1));
+        assert!(error.to_string().contains("ask_again_after_s"), "{error}");
+        let long_ago = Timestamp::from_millis(now.as_millis() - 8 * 60_000 * 1_000 - 1);
+        process().act(&cx, send("slow").after_unknown(long_ago)).await.unwrap();
+        assert_eq!(ws.posts().len(), 2);
+    });
+}
+
+#[test]
+fn a_completion_that_nobody_answered_is_believed_only_where_the_file_is_in_the_channel() {
+    within(async {
+        let ws = start(small()).await;
+        let channel = ws.channels(ChannelKind::Public)[0].clone();
+        let cx = context();
+        let connector = connect(&config(&ws), &cx).unwrap();
+        ws.faults().on("/files.completeUploadExternal").nth(1).then(Fault::ResetAfter { bytes: 0 });
+        let elsewhere = r#"{"ok":true,"file":{"id":"F1","channels":["C0ELSEWHERE"],"shares":{}}}"#;
+        ws.faults().on("/files.info").nth(1).then(Fault::status(200).with_body(elsewhere));
+        let input = json!({ "channel": channel, "filename": "a.txt", "content_base64": "aGk=" });
+        let error = connector.act(&cx, ActionRequest::new("upload", input)).await.unwrap_err();
+        assert_eq!(error.class(), Class::Ambiguous);
+        assert_eq!(ws.requests_to("files.completeUploadExternal").len(), 1);
     });
 }
 

@@ -84,7 +84,7 @@ pub(super) fn cause<T: StdError + 'static>(error: &reqwest::Error) -> Option<&T>
 }
 
 /// What a person has to change, when TLS itself says no. A handshake that merely breaks off says nothing.
-fn to_change(error: &rustls::Error) -> Option<&'static str> {
+pub(crate) fn to_change(error: &rustls::Error) -> Option<&'static str> {
     match error {
         rustls::Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },

@@ -37,7 +37,7 @@ const NAMES: [(&str, &[IpAddr]); 2] = [
 
 /// Judges addresses, and resolves names to those that are allowed.
 #[derive(Debug, Clone)]
-pub(super) struct Guard {
+pub(crate) struct Guard {
     network: Arc<Network>,
     resolver: Arc<dyn Resolve>,
 }
@@ -45,7 +45,7 @@ pub(super) struct Guard {
 /// No address of the host is allowed; this is one of them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{host} is at {address}, which is refused: {range}")]
-pub(super) struct Refused {
+pub(crate) struct Refused {
     host: String,
     address: IpAddr,
     range: Special,
@@ -53,7 +53,7 @@ pub(super) struct Refused {
 
 impl Refused {
     /// The failure of an operation that wanted to go there. Nothing was sent.
-    pub(super) fn into_error(self, operation: &'static str) -> Error {
+    pub(crate) fn into_error(self, operation: &'static str) -> Error {
         Error::permanent(
             operation,
             "the address is not public, and refused: where the connection is meant to go there, add it to `network.allow`",
@@ -65,22 +65,43 @@ impl Refused {
 }
 
 impl Guard {
-    pub(super) fn new(network: Arc<Network>, resolver: Arc<dyn Resolve>) -> Self {
+    pub(crate) fn new(network: Arc<Network>, resolver: Arc<dyn Resolve>) -> Self {
         Self { network, resolver }
     }
 
     /// Judges a URL as far as it names an address.
     pub(super) fn check(&self, url: &Url) -> Result<(), Refused> {
-        let (host, addresses) = match url.host() {
-            Some(Host::Ipv4(address)) => (address.to_string(), vec![address.into()]),
-            Some(Host::Ipv6(address)) => (address.to_string(), vec![address.into()]),
-            Some(Host::Domain(name)) => match known(name) {
-                Some(addresses) => (name.to_owned(), addresses.to_vec()),
-                None => return Ok(()),
+        url.host().map_or(Ok(()), |host| self.check_host(&host).map(drop))
+    }
+
+    /// Judges a host as far as it names an address, which is then answered.
+    fn check_host(&self, host: &Host<&str>) -> Result<Option<IpAddr>, Refused> {
+        let (text, addresses) = match *host {
+            Host::Ipv4(address) => (address.to_string(), vec![address.into()]),
+            Host::Ipv6(address) => (address.to_string(), vec![address.into()]),
+            Host::Domain(name) => match known(name) {
+                Some(addresses) => return self.permitted(name, addresses.to_vec()).map(|_| None),
+                None => return Ok(None),
             },
-            None => return Ok(()),
         };
-        self.permitted(&host, addresses).map(drop)
+        self.permitted(&text, addresses).map(|permitted| permitted.first().copied())
+    }
+
+    /// The addresses that may be connected of a host that stands in no URL. It asks no more than once.
+    pub(crate) async fn addresses(
+        &self,
+        operation: &'static str,
+        host: &Host<&str>,
+    ) -> crate::Result<Vec<IpAddr>> {
+        let refused = |refused: Refused| refused.into_error(operation);
+        if let Some(address) = self.check_host(host).map_err(refused)? {
+            return Ok(vec![address]);
+        }
+        let name = host.to_string();
+        let unresolved = || Error::transient(operation, "the host's name cannot be resolved");
+        let found = self.resolver.resolve(&name).await.map_err(|error| unresolved().with_source(error))?;
+        let permitted = self.permitted(&name, found).map_err(refused)?;
+        if permitted.is_empty() { Err(unresolved()) } else { Ok(permitted) }
     }
 
     /// The addresses that are allowed, as they will be connected. None of none.

@@ -25,11 +25,11 @@ use futures_util::future::BoxFuture;
 use tower::Service;
 use url::Url;
 
-use self::{
-    guard::Guard,
-    redirect::{Hop, Trail},
-};
+use self::redirect::{Hop, Trail};
+pub(crate) use failure::to_change;
+pub(crate) use guard::Guard;
 pub use resolve::Resolve;
+pub(crate) use resolve::SystemResolver;
 pub use upgrade::{Duplex, Upgraded, upgrade};
 
 use super::{Call, Response};

@@ -20,7 +20,7 @@ pub trait Resolve: Send + Sync + Debug {
 
 /// Asks the system, which looks into its files and asks the name servers that it is told to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SystemResolver;
+pub(crate) struct SystemResolver;
 
 #[async_trait]
 impl Resolve for SystemResolver {

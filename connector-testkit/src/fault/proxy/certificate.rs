@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -25,26 +25,26 @@ pub enum Flaw {
     SelfSigned,
 }
 
-/// An authority of the proxy's own, for as long as the proxy lives.
-pub(super) struct Authority {
+/// An authority of a server's own, for as long as the server lives.
+pub(crate) struct Authority {
     trusted: Issuer<'static, KeyPair>,
     unknown: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 impl Authority {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let (trusted, pem) = authority("connector-testkit: trusted")?;
         let (unknown, _) = authority("connector-testkit: unknown")?;
         Ok(Self { trusted, unknown, pem })
     }
 
-    pub(super) fn pem(&self) -> &str {
+    pub(crate) fn pem(&self) -> &str {
         &self.pem
     }
 
-    /// A server with a certificate for `localhost`, with this flaw.
-    pub(super) fn server(&self, flaw: Option<Flaw>) -> io::Result<Arc<ServerConfig>> {
+    /// A certificate for `localhost`, with this flaw, and its key.
+    pub(crate) fn issue(&self, flaw: Option<Flaw>) -> io::Result<(Certificate, KeyPair)> {
         let host = if flaw == Some(Flaw::OtherHost) { "elsewhere.example" } else { "localhost" };
         let mut params = CertificateParams::new([host.to_owned()]).map_err(io::Error::other)?;
         // Years ago, or years from now, so that no clock of a test meets it by chance.
@@ -59,7 +59,13 @@ impl Authority {
             Some(Flaw::UnknownAuthority) => params.signed_by(&key, &self.unknown),
             _ => params.signed_by(&key, &self.trusted),
         };
-        let certificate: CertificateDer<'static> = certificate.map_err(io::Error::other)?.into();
+        Ok((certificate.map_err(io::Error::other)?, key))
+    }
+
+    /// A server with a certificate for `localhost`, with this flaw.
+    pub(crate) fn server(&self, flaw: Option<Flaw>) -> io::Result<Arc<ServerConfig>> {
+        let (certificate, key) = self.issue(flaw)?;
+        let certificate: CertificateDer<'static> = certificate.into();
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(io::Error::other)?;
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()

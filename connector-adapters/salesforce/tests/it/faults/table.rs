@@ -1,7 +1,7 @@
 //! Every kind of trouble at every place where a request is sent to read by pages and by jobs.
 //!
-//! A scenario sends these requests in one order; there is one for pages, jobs, the log of deletions, wide objects, and jobs of
-//! a version that lists no pages. Writes are in `writes`. A kind strikes at one of them, once or for
+//! A scenario sends these requests in one order; there is one for pages, jobs, the log of deletions, wide objects, jobs of
+//! a version that lists no pages, and jobs that are given up. Writes are in `writes`. A kind strikes at one of them, once or for
 //! good. Then the scenario recovers, or fails with the class that the catalogue promises, never with the secret in the
 //! error, never for ever; and when the trouble is gone, the same connector ends with every row once.
 
@@ -13,7 +13,7 @@ use connector_sdk::{Class, Connector, Context, Error, Network, StreamSelection, 
 use connector_testkit::{
     clock::FastClock,
     fault::{Fault, KINDS, Kind, Line, Outcome, Rule, TcpProxy, Trouble, UNRESOLVABLE, VendorTrouble},
-    salesforce::{Bulk, FakeOrg},
+    salesforce::{Bulk, FakeOrg, FieldType},
 };
 use serde_json::Value;
 
@@ -137,8 +137,15 @@ impl Run {
                 state: StreamState::default(),
                 bronze: Vec::new(),
             });
-            // Dies after the first page.
-            settled(self.host.as_mut().unwrap().run_until(3).await)?;
+            // Dies after the first page; where a job is given up, before it has ended.
+            let abandoned = self.scenario == Scenario::Abandoned;
+            settled(self.host.as_mut().unwrap().run_until(if abandoned { 1 } else { 3 }).await)?;
+            if abandoned {
+                scene.org.add_field(object, "Grade__c", FieldType::Text).unwrap();
+            }
+        }
+        if self.scenario == Scenario::Abandoned {
+            self.host.as_mut().unwrap().stream = host::discover(&*connector, cx, object).await;
         }
         let host = self.host.as_mut().unwrap();
         settled(host.run().await)?;
@@ -337,7 +344,12 @@ fn answers_that_go_wrong_once_cost_no_part_of_a_wide_object() {
 
 #[test]
 fn answers_that_go_wrong_once_cost_no_page_that_names_the_next() {
-    go_through(&kinds(is_answer), &OTHER_SITES[5..], Times::Once);
+    go_through(&kinds(is_answer), &OTHER_SITES[5..7], Times::Once);
+}
+
+#[test]
+fn answers_that_go_wrong_once_cost_no_row_of_a_job_that_is_given_up() {
+    go_through(&kinds(is_answer), &OTHER_SITES[7..], Times::Once);
 }
 
 #[test]

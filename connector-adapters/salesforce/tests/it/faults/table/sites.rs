@@ -26,13 +26,15 @@ pub(super) enum Scenario {
     Locators,
     /// Rows that are deleted for good.
     Deletions,
+    /// A job that runs when what it reads is no longer what is wanted: it is stopped.
+    Abandoned,
     /// An object with more fields than a request can name.
     Wide,
 }
 
 impl Scenario {
     pub(super) fn door(self) -> &'static str {
-        if matches!(self, Self::Jobs | Self::Locators) { "bulk" } else { "rest" }
+        if matches!(self, Self::Jobs | Self::Locators | Self::Abandoned) { "bulk" } else { "rest" }
     }
 
     pub(super) fn object(self) -> &'static str {
@@ -98,6 +100,8 @@ pub(super) const OTHER_SITES: &[Site] = &[
         ..job_site("page of results that names the next", "GET", "/results", 0)
     },
     Site { scenario: Scenario::Locators, ..job_site("page of results by its locator", "GET", "/results", 1) },
+    Site { scenario: Scenario::Abandoned, ..job_site("abort job", "PATCH", "/jobs/query/", 0) },
+    Site { scenario: Scenario::Abandoned, ..job_site("delete aborted job", "DELETE", "/jobs/query/", 1) },
 ];
 
 /// Where trouble that lasts is tried: once all attempts are used up it is the same everywhere.
@@ -147,7 +151,7 @@ pub(super) fn exception(kind: &Kind, site: Site, times: Times) -> Option<Outcome
         // A job that is not deleted now is deleted by the next run, or by the vendor: no run fails for it. But what
         // closes the way to the vendor closes it for the requests that follow, too.
         ("wait_hours" | "refused" | "connections_wait", "delete job", _) => None,
-        (_, "delete job", _) => Some(Recovers),
+        (_, "delete job" | "delete aborted job" | "abort job", _) => Some(Recovers),
         _ => None,
     }
 }
