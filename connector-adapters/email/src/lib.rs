@@ -12,6 +12,7 @@ use connector_sdk::Factory;
 
 pub use config::{Auth, Grant, Oauth, PasswordAuth, Tls, TokenAuth};
 pub use imap::{After, Attachments, Imap, ImapConfig, Profile};
+pub use smtp::{AddressFields, AddressText, DkimConfig, Smtp, SmtpConfig};
 
 /// Mailboxes, read by IMAP: what a host registers as `email/imap`.
 ///

@@ -1,12 +1,45 @@
 //! Method `email/smtp`: sends mail.
+//!
+//! ```text
+//!  actions ─ compose ─ (dkim) ─▶ deliver ─▶ session ─▶ transaction ─▶ a fate for each recipient
+//!                                   └── again, for who was put off ──┘
+//! ```
 
-use connector_sdk::{Context, Error, Factory, Manifest, contract::TypedFactory};
+mod actions;
+mod address;
+mod alert;
+mod compose;
+mod config;
+mod connector;
+mod deliver;
+mod dkim;
+mod ehlo;
+mod fault;
+mod input;
+mod ledger;
+mod manifest;
+mod reply;
+mod session;
+mod transaction;
+mod wire;
+
+use connector_sdk::{Context, Factory, contract::TypedFactory};
+
+pub use self::{
+    address::{AddressFields, AddressText},
+    config::SmtpConfig,
+    connector::Smtp,
+    dkim::DkimConfig,
+};
+use crate::auth;
 
 pub(crate) fn factory() -> impl Factory {
-    TypedFactory::new(
-        Manifest::new("email", "smtp", env!("CARGO_PKG_VERSION")),
-        |_: serde_json::Value, _: &Context| -> connector_sdk::Result<crate::Imap> {
-            Err(Error::bug("connect", "not built yet"))
-        },
-    )
+    TypedFactory::new(manifest::smtp(), |config: SmtpConfig, cx: &Context| Smtp::connect(&config, cx))
+        .with_sign_in(|config, cx| {
+            let settings = config.check(cx.network())?;
+            match &config.auth {
+                Some(auth) => auth::sign_in(auth, settings.vendor, cx),
+                None => Ok(None),
+            }
+        })
 }

@@ -1,0 +1,211 @@
+//! Brings a mail to all its recipients, as often as it takes and no oftener.
+//!
+//! A round is one session with one transaction for every hundred recipients, of those who are still owed the mail. Who
+//! was put off gets another round, alone, after the wait that the server asked for or one of ours. Who was refused does
+//! not, and who may have got it never does.
+
+use std::time::Duration;
+
+use connector_sdk::{
+    Class, Context, Counters, Delivery, Error, Result,
+    resilience::{Decision, Failure, Jitter, RetryPolicy, Standing},
+};
+use tokio::sync::Semaphore;
+
+use super::{
+    address::Address,
+    compose::Mail,
+    input::Dsn,
+    session::{Server, Session},
+    transaction::{Envelope, Fate, Kind},
+    wire::Limits,
+};
+
+/// A server has to take as many in one transaction (RFC 5321, 4.5.3.1.8).
+const RECIPIENTS: usize = 100;
+
+/// Sends mails, some at a time.
+#[derive(Debug)]
+pub(super) struct Deliverer {
+    pub(super) server: Server,
+    gate: Semaphore,
+    jitter: Jitter,
+}
+
+/// What became of a mail.
+#[derive(Debug)]
+pub(super) struct Delivered {
+    /// For each recipient, in order.
+    pub(super) fates: Vec<Fate>,
+    /// Whether the server takes notifications; none where it was not asked.
+    pub(super) dsn: Option<bool>,
+}
+
+/// A recipient who is still owed the mail.
+struct Owed {
+    index: usize,
+    /// Not before then, by the monotonic clock.
+    due: Duration,
+    last: Option<Fate>,
+}
+
+/// Where the operation stands.
+struct Progress {
+    fates: Vec<Option<Fate>>,
+    owed: Vec<Owed>,
+    dsn: Option<bool>,
+    attempts: u32,
+}
+
+impl Deliverer {
+    pub(super) fn new(server: Server, seed: u64) -> Self {
+        let gate = Semaphore::new(server.settings.connections);
+        Self { server, gate, jitter: Jitter::new(seed) }
+    }
+
+    /// Delivers. `known` says of some recipients what has become of them before: they are not sent to again.
+    ///
+    /// # Errors
+    /// When nobody was sent anything, and nobody can be as things are: Config, Auth, Permanent.
+    pub(super) async fn deliver(
+        &self,
+        cx: &Context,
+        mail: &Mail,
+        dsn: Option<&Dsn>,
+        known: Vec<Option<Fate>>,
+    ) -> Result<Delivered> {
+        let limits = Limits::new(cx.clock(), cx.resilience());
+        let owed = known.iter().enumerate().filter(|(_, fate)| fate.is_none());
+        let owed = owed.map(|(index, _)| Owed { index, due: Duration::ZERO, last: None }).collect();
+        let mut progress = Progress { fates: known, owed, dsn: None, attempts: 0 };
+        while !progress.owed.is_empty() {
+            progress.attempts += 1;
+            let stop = self.round(cx, mail, dsn, &mut progress, &limits).await?;
+            if stop || !self.wait(cx, &mut progress, &limits).await {
+                break;
+            }
+        }
+        for owed in progress.owed {
+            progress.fates[owed.index] = owed.last;
+        }
+        let late = || Fate::put_off(&Error::transient("send", "it was not tried: the time is used up"));
+        let fates = progress.fates.into_iter().map(|fate| fate.unwrap_or_else(late)).collect();
+        Ok(Delivered { fates, dsn: progress.dsn })
+    }
+
+    /// One session with those who are due. Answers whether there is no sense in another.
+    async fn round(
+        &self,
+        cx: &Context,
+        mail: &Mail,
+        dsn: Option<&Dsn>,
+        progress: &mut Progress,
+        limits: &Limits,
+    ) -> Result<bool> {
+        let now = cx.clock().monotonic();
+        let (mut due, later): (Vec<Owed>, Vec<Owed>) =
+            std::mem::take(&mut progress.owed).into_iter().partition(|owed| owed.due <= now);
+        progress.owed = later;
+        let counters = cx.counters();
+        if progress.attempts > 1 {
+            Counters::add(&counters.retries, 1);
+        }
+        let mut session: Option<Session> = None;
+        let opening = async {
+            let place = limits.within("connect", limits.left(), self.gate.acquire()).await?;
+            let place = place.map_err(|_| Error::bug("connect", "the gate is closed"))?;
+            Ok::<_, Error>((place, self.server.open(cx, limits).await?))
+        };
+        let (_place, opened) = match opening.await {
+            Ok(opened) => opened,
+            Err(error) => return failed(progress, due, &error, now),
+        };
+        session.replace(opened);
+        while !due.is_empty() {
+            let Some(open) = session.as_mut().filter(|session| !session.wire.is_over()) else {
+                // The connection was lost, which was said to those who were on it.
+                progress.owed.append(&mut due);
+                return Ok(false);
+            };
+            progress.dsn = dsn.map(|_| open.extensions.dsn);
+            let rest = due.split_off(due.len().min(RECIPIENTS));
+            let recipients: Vec<&Address> = due.iter().map(|owed| &mail.recipients[owed.index]).collect();
+            let envelope = Envelope {
+                sender: &mail.sender,
+                recipients: &recipients,
+                bytes: &mail.bytes,
+                needs_utf8: mail.needs_utf8,
+                dsn,
+            };
+            Counters::add(&counters.requests, 1);
+            let fates = open.send(envelope).await;
+            let is_progress = fates.iter().any(|fate| fate.kind == Kind::Accepted);
+            let mut next = Vec::new();
+            for (mut owed, fate) in std::mem::replace(&mut due, rest).into_iter().zip(fates) {
+                if fate.kind != Kind::Deferred {
+                    progress.fates[owed.index] = Some(fate);
+                    continue;
+                }
+                if fate.class == Some(Class::RateLimited) {
+                    Counters::add(&counters.throttled, 1);
+                }
+                let is_for_the_next = is_progress && fate.is_for_the_next();
+                owed.due = cx.clock().monotonic() + fate.retry_after.unwrap_or_default();
+                owed.last = Some(fate);
+                if is_for_the_next { next.push(owed) } else { progress.owed.push(owed) }
+            }
+            due.splice(0..0, next);
+        }
+        if let Some(session) = session {
+            session.quit(limits).await;
+        }
+        Ok(false)
+    }
+
+    /// Waits until the first of those who are owed the mail is due; false when that has no sense.
+    async fn wait(&self, cx: &Context, progress: &mut Progress, limits: &Limits) -> bool {
+        let now = cx.clock().monotonic();
+        let Some(soonest) = progress.owed.iter().min_by_key(|owed| owed.due) else { return false };
+        let class = soonest.last.as_ref().and_then(|fate| fate.class).unwrap_or(Class::Transient);
+        let asked = soonest.last.as_ref().and_then(|fate| fate.retry_after);
+        let failure = Failure {
+            class,
+            // Who was put off has not got it, and so it can be repeated.
+            delivery: Delivery::NotSent,
+            exhausted: false,
+            retry_after: asked.map(|_| soonest.due.saturating_sub(now)),
+            repeatable: true,
+        };
+        let standing = Standing {
+            attempts: progress.attempts,
+            remaining: Some(limits.left()),
+            stopping: cx.is_stopping(),
+        };
+        let policy = RetryPolicy::from(cx.resilience());
+        let Decision::Retry { wait, counts } = policy.decide(failure, standing, self.jitter.draw()) else {
+            return false;
+        };
+        if !counts {
+            progress.attempts -= 1;
+        }
+        Counters::add(&cx.counters().waited_millis, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        cx.clock().sleep(wait).await;
+        true
+    }
+}
+
+/// No session could be opened.
+fn failed(progress: &mut Progress, due: Vec<Owed>, error: &Error, now: Duration) -> Result<bool> {
+    let is_passing = matches!(error.class(), Class::Transient | Class::RateLimited);
+    let is_first = progress.fates.iter().all(Option::is_none)
+        && due.iter().chain(&progress.owed).all(|owed| owed.last.is_none());
+    if !is_passing && is_first {
+        return Err(error.clone());
+    }
+    for mut owed in due {
+        owed.due = now + error.retry_after().unwrap_or_default();
+        owed.last = Some(Fate::put_off(error));
+        progress.owed.push(owed);
+    }
+    Ok(!is_passing)
+}

@@ -1,0 +1,64 @@
+//! What was sent under which idempotency key, in this process: the host remembers what was answered, and for longer.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use connector_sdk::Context;
+use serde_json::json;
+
+use super::transaction::{Fate, Kind};
+
+/// How many keys are remembered.
+const KEYS: usize = 10_000;
+
+/// Tells keys apart without showing them: two connections with one key mean two mails.
+pub(super) type Mark = [u8; 16];
+
+/// The mark of a key.
+pub(super) fn mark(cx: &Context, key: &str) -> Mark {
+    let text = json!([cx.tenant().as_str(), cx.connection().as_str(), key]).to_string();
+    let hash = digest(&SHA256, text.as_bytes());
+    let mut mark = Mark::default();
+    mark.iter_mut().zip(hash.as_ref()).for_each(|(mark, byte)| *mark = *byte);
+    mark
+}
+
+/// What has become of the recipients of one key, by address. Who holds it is alone with the key.
+pub(super) type Page = Arc<tokio::sync::Mutex<BTreeMap<String, Fate>>>;
+
+/// All keys, the oldest of which are forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Ledger(Mutex<Pages>);
+
+#[derive(Debug, Default)]
+struct Pages {
+    pages: HashMap<Mark, Page>,
+    order: VecDeque<Mark>,
+}
+
+impl Ledger {
+    /// The page of a key.
+    pub(super) fn page(&self, mark: Mark) -> Page {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(page) = all.pages.get(&mark) {
+            return Arc::clone(page);
+        }
+        all.order.push_back(mark);
+        if all.order.len() > KEYS
+            && let Some(oldest) = all.order.pop_front()
+        {
+            all.pages.remove(&oldest);
+        }
+        Arc::clone(all.pages.entry(mark).or_default())
+    }
+}
+
+/// What is certain of a recipient from before; none: he is to be sent to.
+pub(super) fn settled(page: &BTreeMap<String, Fate>, address: &str) -> Option<Fate> {
+    page.get(address)
+        .filter(|fate| matches!(fate.kind, Kind::Accepted | Kind::Unknown | Kind::Refused))
+        .cloned()
+}
