@@ -194,13 +194,16 @@ impl Found {
     }
 
     /// Each once, with its status. Two names that are shown alike are told apart by the raw one.
-    fn into_mailboxes(self) -> Vec<Mailbox> {
+    fn into_mailboxes(mut self) -> Vec<Mailbox> {
+        // Who has the name by right keeps it, whichever comes first.
+        let has_right = |mailbox: &Mailbox| utf7::encode(&mailbox.name).as_bytes() == mailbox.raw;
+        self.mailboxes.sort_by(|a, b| (!has_right(a), &a.raw).cmp(&(!has_right(b), &b.raw)));
         let mut by_name: BTreeMap<String, Mailbox> = BTreeMap::new();
         for mut mailbox in self.mailboxes {
             mailbox.status = self.statuses.get(&mailbox.raw).copied();
             let is_same = by_name.get(&mailbox.name).map(|known| known.raw == mailbox.raw);
             if is_same == Some(false) {
-                mailbox.name = String::from_utf8_lossy(&mailbox.raw).into_owned();
+                mailbox.name = mailbox.raw.escape_ascii().to_string();
             }
             by_name.entry(mailbox.name.clone()).or_insert(mailbox);
         }
