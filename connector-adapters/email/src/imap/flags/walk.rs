@@ -160,7 +160,9 @@ impl Walk {
         }
         let last = self.standing.uid_next.saturating_sub(1);
         match (self.standing.modseq, selected.modseq) {
-            (Some(since), Some(now)) if since == now && self.standing.messages == Some(selected.exists) => nothing,
+            (Some(since), Some(now)) if since == now && self.standing.messages == Some(selected.exists) => {
+                nothing
+            }
             (Some(since), Some(now)) if since <= now => {
                 let vanished = if has_qresync { " VANISHED" } else { "" };
                 let items = format!(" 1:{last} (UID FLAGS MODSEQ) (CHANGEDSINCE {since}{vanished})");
@@ -209,7 +211,15 @@ impl Walk {
                     let mut told = |uid: u32, flags: &[String], modseq: Option<u64>| {
                         let is_news = selected.modseq.is_some() || standing.seen.differ(uid, flags);
                         if standing.known.contains(uid) && (is_news || !changing.compares) {
-                            push(&mut batch, request, standing.uid_validity, uid, flags, modseq, Operation::Upsert);
+                            push(
+                                &mut batch,
+                                request,
+                                standing.uid_validity,
+                                uid,
+                                flags,
+                                modseq,
+                                Operation::Upsert,
+                            );
                         }
                     };
                     flags_of(session, &response, &mut told);
@@ -223,7 +233,9 @@ impl Walk {
         }
         let gone = match changing.vanished {
             Some(vanished) => vanished,
-            None if standing.messages == Some(selected.exists) && selected.uid_next == Some(standing.uid_next) => {
+            None if standing.messages == Some(selected.exists)
+                && selected.uid_next == Some(standing.uid_next) =>
+            {
                 UidSet::new()
             }
             None => {
@@ -284,7 +296,7 @@ impl Walk {
                     how.ok("fetch")?;
                     break;
                 }
-                Event::Data(response) => flags_of(session, &response, &mut |uid, flags, modseq| {
+                Event::Data(response) => flags_of(session, &response, |uid, flags, modseq| {
                     if !some.contains(uid) || came.contains(uid) {
                         return;
                     }
@@ -326,7 +338,7 @@ impl Walk {
 }
 
 /// Shows the flags that a response tells of.
-fn flags_of(session: &mut Session, response: &Response, each: &mut dyn FnMut(u32, &[String], Option<u64>)) {
+fn flags_of(session: &mut Session, response: &Response, mut each: impl FnMut(u32, &[String], Option<u64>)) {
     let Kind::Data(Some(_), name, rest) = response.kind() else { return };
     if !name.eq_ignore_ascii_case(b"FETCH") {
         return;

@@ -107,7 +107,8 @@ impl Walk {
             };
             let lent = self.lent.take();
             let was_fresh = lent.as_ref().is_none_or(|lent| lent.is_fresh);
-            let is_too_large = lent.is_some_and(|mut lent| lent.session().is_ok_and(|session| session.is_overrun()));
+            let is_too_large =
+                lent.is_some_and(|mut lent| lent.session().is_ok_and(|session| session.is_overrun()));
             self.phase = Phase::Opening;
             if is_too_large && !self.is_careful {
                 self.is_careful = true;
@@ -228,7 +229,9 @@ impl Walk {
         };
         let count = wanted.len();
         let witness = self.position.known.last();
-        let bodies = Bodies::new(wanted, witness, self.is_careful, &self.request, &self.account.settings);
+        let bodies = Bodies::new(wanted, witness, &self.request, &self.account.settings)
+            .carefully(self.is_careful)
+            .with_modseq(selected.modseq.is_some());
         self.phase = Phase::Reading(selected, Box::new(bodies));
         if std::mem::replace(&mut self.has_estimated, true) {
             return Ok(None);
