@@ -105,6 +105,11 @@ impl Refusal {
             && self.status == Status::No
     }
 
+    /// Whether the mailbox is not there, as far as the server says why.
+    pub(crate) fn is_of_absence(&self) -> bool {
+        self.is_of_mailbox() && matches!(self.code.as_str(), "NONEXISTENT" | "TRYCREATE" | "")
+    }
+
     /// The error of an operation.
     pub(crate) fn into_error(self, operation: &'static str, class: Class) -> Error {
         let message = match class {

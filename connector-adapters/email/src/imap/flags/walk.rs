@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connector_sdk::{
-    Batch, Class, Error, Operation, ReadRequest, Result, State, SyncMode,
+    Batch, Class, Delivery, Error, Operation, ReadRequest, Result, State, SyncMode,
     record::{BatchBuilder, RecordView},
 };
 use serde_json::json;
@@ -128,7 +128,9 @@ impl Walk {
         let mut lent = self.account.lend(&self.request.cx, Some(&self.raw)).await?;
         let selected = match examine(lent.session()?, &self.raw, None).await? {
             Opened::Yes(selected) => selected,
-            Opened::No(_) if self.is_gone => return self.is_over().map(Some),
+            Opened::No(refusal) if self.is_gone && refusal.is_of_absence() => {
+                return self.is_over().map(Some);
+            }
             Opened::No(refusal) => {
                 let error = refusal.into_error("open", Class::Permanent);
                 return Ok(Some(Step::Skip(error.with_context("mailbox", &self.request.partition.id))));
@@ -307,6 +309,18 @@ impl Walk {
                     push(&mut batch, request, standing.uid_validity, uid, flags, modseq, operation);
                 }),
                 _ => {}
+            }
+        }
+        let missing = some.difference(&came);
+        if let (Some((first, _)), Some(last)) = (missing.ranges().first(), missing.last()) {
+            let there = search(session, (*first, last), "", selected.exists).await?.intersection(&missing);
+            if !there.is_empty() && came.is_empty() {
+                let message =
+                    "the server has messages, and does not tell their flags in a way that can be read";
+                return Err(Error::transient("fetch", message).with_delivery(Delivery::Answered));
+            }
+            if !there.is_empty() {
+                tracing::warn!(uids = %there, "the server does not tell the flags of these messages");
             }
         }
         standing.known = standing.known.union(&came);

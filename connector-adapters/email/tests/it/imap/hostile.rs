@@ -370,3 +370,60 @@ async fn who_is_asked_to_slow_down_says_when_it_goes_on() {
     assert_eq!(error.class(), Class::RateLimited);
     assert!(error.resume_at().is_some(), "{error:?}");
 }
+
+/// RFC 9051, 6.4.8: `5:*` is the last message, whatever its UID is.
+#[tokio::test]
+async fn the_last_message_is_not_taken_for_a_new_one_and_a_number_in_a_row_not_for_a_uid() {
+    let opened = |script: Script, messages: u32| {
+        script
+            .hear_tagged("EXAMINE")
+            .say(&format!("* {messages} EXISTS"))
+            .say("* OK [UIDVALIDITY 7] valid")
+            .say("{tag} OK done")
+    };
+    let listed = |script: Script| {
+        script
+            .hear_tagged("LIST")
+            .say("* LIST () \"/\" INBOX")
+            .say("{tag} OK done")
+            .hear_tagged("STATUS")
+            .say("{tag} NO not today")
+    };
+    let first = opened(listed(let_in(PLAIN)), 1)
+        .hear_tagged("UID SEARCH UID 1:*")
+        .say("* SEARCH 4")
+        .say("{tag} OK done")
+        .hear_tagged("UID FETCH 4 (UID FLAGS")
+        .say("* 9 FETCH (FLAGS (\\Seen))")
+        .say("* 3 FETCH (UID 3 FLAGS () RFC822.SIZE 1)")
+        .say_bytes(metadata(4, 20))
+        .say("{tag} OK done")
+        .hear_tagged("UID FETCH 4 (UID BODY")
+        .say_bytes(message(9, "Subject: another\r\n\r\n"))
+        .say("* 4 FETCH (FLAGS (\\Seen) BODY[] {3}\r\nabc)")
+        .say_bytes(message(4, "Subject: a\r\n\r\n"))
+        .say_bytes(message(4, "Subject: again\r\n\r\n"))
+        .say("{tag} OK done");
+    let second = opened(listed(let_in(PLAIN)), 1)
+        .hear_tagged("UID SEARCH UID 5:*")
+        .say("* SEARCH 4")
+        .say("{tag} OK done");
+    let (server, mut reader) = reader([first, second]).await;
+    let read = reader.run("messages").await.unwrap();
+    assert_eq!(read.iter().map(|record| record.uid()).collect::<Vec<_>>(), [4]);
+    assert_eq!(read[0].record["subject"], "a");
+    reader.restart();
+    assert_eq!(reader.run("messages").await.unwrap(), []);
+    assert_eq!(server.wrong(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_search_that_is_not_answered_is_not_taken_for_an_empty_mailbox() {
+    const ESEARCH: &str = "* CAPABILITY IMAP4rev1 ESEARCH";
+    let script =
+        examined(inbox(let_in(ESEARCH), 3), 3).hear_tagged("UID SEARCH RETURN (ALL)").say("{tag} OK done");
+    let (_server, mut reader) = reader([script]).await;
+    let error = reader.run("messages").await.unwrap_err();
+    assert_eq!(error.class(), Class::Transient, "{error}");
+    assert!(reader.state.partitions.is_empty());
+}
