@@ -53,7 +53,13 @@ impl Refusal {
             }
             None => shown(condition.text),
         };
-        let code = condition.code.map(|(name, _)| shown(name).to_ascii_uppercase()).unwrap_or_default();
+        // A code is a word; what is none may be anything, a secret too.
+        let is_code = |name: &&[u8]| {
+            let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-');
+            name.len() <= 32 && name.iter().all(is_of_word)
+        };
+        let code = condition.code.map(|(name, _)| name).filter(is_code);
+        let code = code.map(|name| String::from_utf8_lossy(name).to_ascii_uppercase()).unwrap_or_default();
         let refusal = Self { status: condition.status, code, text };
         let class = refusal.class(&says(condition.text), shows.is_some());
         (refusal, class)
@@ -107,7 +113,7 @@ impl Refusal {
 
     /// Whether the mailbox is not there, as far as the server says why.
     pub(crate) fn is_of_absence(&self) -> bool {
-        self.is_of_mailbox() && matches!(self.code.as_str(), "NONEXISTENT" | "TRYCREATE" | "")
+        self.is_of_mailbox() && matches!(self.code.as_str(), "NONEXISTENT" | "TRYCREATE")
     }
 
     /// The error of an operation.

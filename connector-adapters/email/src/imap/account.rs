@@ -4,12 +4,17 @@
 //! on it: whoever drops a read in the middle leaves none behind that is in the middle of something.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use connector_sdk::{
     Class, Context, Delivery, Error, Result,
+    clock::timeout,
     network::Dial,
     resilience::{Breaker, Jitter, Outcome, RetryBudget},
 };
@@ -24,6 +29,9 @@ use crate::auth::Login;
 /// A connection that was not used for so long is not trusted to be there: routers forget them, and many servers end
 /// them after half an hour (RFC 9051, 5.4).
 const STALE: Duration = Duration::from_secs(5 * 60);
+/// Who has read for so long gives the connection to one who waits: a mailbox that takes hours holds up none that takes
+/// moments.
+const TURN: Duration = Duration::from_secs(10);
 /// A credential that was refused is not shown again before that: servers lock accounts that guess.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(60);
 
@@ -33,7 +41,14 @@ pub(crate) struct Account {
     pub(crate) settings: Arc<Settings>,
     login: Login,
     dial: Dial,
+    /// For those who read.
     permits: Arc<Semaphore>,
+    /// For who does something with what was read, while those who read wait for that.
+    acting: Arc<Semaphore>,
+    /// How many wait for a permit to read.
+    waiting: AtomicUsize,
+    /// The partitions that were read by this process, and which state of each was acted on last.
+    pub(super) read_here: Mutex<BTreeMap<String, Option<u64>>>,
     idle: Mutex<Vec<Session>>,
     refused: Mutex<Option<(Duration, Error)>>,
     breaker: Breaker,
@@ -47,6 +62,7 @@ pub(crate) struct Lent {
     session: Option<Session>,
     account: Arc<Account>,
     _permit: OwnedSemaphorePermit,
+    since: Duration,
     /// It was made for this loan.
     pub(crate) is_fresh: bool,
 }
@@ -58,7 +74,10 @@ impl Account {
         let resilience = cx.resilience();
         Ok(Self {
             dial: Dial::new(cx.network(), resilience, Arc::clone(cx.clock()))?,
-            permits: Arc::new(Semaphore::new(settings.connections)),
+            permits: Arc::new(Semaphore::new(settings.connections - usize::from(settings.after.is_some()))),
+            acting: Arc::new(Semaphore::new(1)),
+            waiting: AtomicUsize::new(0),
+            read_here: Mutex::default(),
             settings,
             login,
             idle: Mutex::default(),
@@ -73,16 +92,37 @@ impl Account {
     /// while as many as may be are on loan.
     ///
     /// # Errors
-    /// As [`session::open`]; Transient while the breaker is open.
+    /// As [`session::open`]; Transient while the breaker is open, and when none comes free in time.
     pub(crate) async fn lend(self: &Arc<Self>, cx: &Context, mailbox: Option<&[u8]>) -> Result<Lent> {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
+        let _waits = Waits::among(&self.waiting);
+        self.lend_of(&self.permits, cx, mailbox).await
+    }
+
+    /// The connection that is kept for acting on what was read.
+    ///
+    /// # Errors
+    /// As [`lend`](Self::lend).
+    pub(crate) async fn lend_to_act(self: &Arc<Self>, cx: &Context, mailbox: &[u8]) -> Result<Lent> {
+        self.lend_of(&self.acting, cx, Some(mailbox)).await
+    }
+
+    async fn lend_of(
+        self: &Arc<Self>,
+        permits: &Arc<Semaphore>,
+        cx: &Context,
+        mailbox: Option<&[u8]>,
+    ) -> Result<Lent> {
+        let limit = cx.resilience().deadline;
+        let permit = timeout(&**cx.clock(), limit, Arc::clone(permits).acquire_owned())
             .await
+            .map_err(|_| Error::transient("connect", "all connections of the account are in use"))?
             .map_err(|error| Error::bug("connect", "the account was closed").with_source(error))?;
+        let since = cx.clock().monotonic();
         let lent = |session, is_fresh| Lent {
             session: Some(session),
             account: Arc::clone(self),
             _permit: permit,
+            since,
             is_fresh,
         };
         if let Some(session) = self.take_idle(cx.clock().monotonic(), mailbox) {
@@ -173,7 +213,29 @@ impl Drop for Guarded<'_> {
     }
 }
 
+/// Counts who waits, as long as it waits.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn among(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Lent {
+    /// Whether it was lent for a while, and others wait for their turn.
+    pub(crate) fn is_due(&self, cx: &Context) -> bool {
+        self.account.waiting.load(Ordering::Relaxed) > 0
+            && cx.clock().monotonic().saturating_sub(self.since) > TURN
+    }
+
     /// The connection.
     ///
     /// # Errors
@@ -191,6 +253,6 @@ impl Drop for Lent {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

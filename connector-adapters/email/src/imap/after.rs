@@ -3,12 +3,15 @@
 //! Everything here may be done twice: a flag that is set, a message that is not there any more. Where the server can do
 //! it only in steps that may not be repeated, it is refused.
 
-use std::sync::Arc;
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
 
 use connector_sdk::{Acknowledged, Context, Error, Result};
 
 use super::{
-    account::Account,
+    account::{Account, lock},
     catalog::Stream,
     command::Command,
     config::After,
@@ -34,12 +37,25 @@ pub(crate) async fn acknowledge(account: &Arc<Account>, cx: &Context, done: &Ack
     }
     let now = Position::decode(&done.state)?;
     let before = done.previous.as_ref().map(Position::decode).transpose()?.unwrap_or_default();
+    let Some(from) = now.acting_from else { return Ok(()) };
     let uids = if before.uid_validity == now.uid_validity {
         now.known.difference(&before.known)
     } else {
         now.known.clone()
     };
+    // What was not read whole stays, and so does what was read before anybody asked for this.
+    let uids = uids.difference(&now.kept).intersection(&UidSet::range(from..=u32::MAX));
     if uids.is_empty() {
+        return Ok(());
+    }
+    if account.settings.takes_away() && now.is_coarse() {
+        let message = "the mailbox has so many holes that it is not known to the last message what was read: \
+                       nothing is moved or deleted";
+        return Err(Error::permanent("acknowledge", message));
+    }
+    // Said again at the beginning of a run: who has taken the mark away since does not want it.
+    let is_repeated = done.previous.is_none() && !is_news(account, done);
+    if is_repeated && matches!(after, After::MarkSeen(_)) {
         return Ok(());
     }
     let raw = raw_name(done.partition.as_str(), now.raw.as_deref());
@@ -47,7 +63,7 @@ pub(crate) async fn acknowledge(account: &Arc<Account>, cx: &Context, done: &Ack
     loop {
         let mut was_fresh = true;
         let treated = async {
-            let mut lent = account.lend(cx, Some(&raw)).await?;
+            let mut lent = account.lend_to_act(cx, &raw).await?;
             was_fresh = lent.is_fresh;
             treat(lent.session()?, after, &raw, now.uid_validity, uids.clone()).await
         };
@@ -55,6 +71,17 @@ pub(crate) async fn acknowledge(account: &Arc<Account>, cx: &Context, done: &Ack
             Ok(()) => return Ok(()),
             Err(error) => retries.wait(cx, account, error, was_fresh).await?,
         }
+    }
+}
+
+/// Whether this process has read up to this state, and has not acted on it yet.
+fn is_news(account: &Account, done: &Acknowledged) -> bool {
+    let mut hasher = DefaultHasher::new();
+    done.state.cursor().get().hash(&mut hasher);
+    let now = Some(hasher.finish());
+    match lock(&account.read_here).get_mut(done.partition.as_str()) {
+        Some(last) => std::mem::replace(last, now) != now,
+        None => false,
     }
 }
 
@@ -83,7 +110,7 @@ async fn treat(session: &mut Session, after: &After, raw: &[u8], validity: u32, 
         let commands = match after {
             After::MarkSeen(_) => vec![store("\\Seen")],
             After::Move(name) => {
-                let to = utf7::encode(name);
+                let to = utf7::encode(if name.eq_ignore_ascii_case("INBOX") { "INBOX" } else { name });
                 vec![
                     Command::new("UID MOVE")
                         .raw(format!(" {set}"))

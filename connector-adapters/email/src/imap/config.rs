@@ -159,6 +159,13 @@ impl ImapConfig {
                 format!("is {connections}; it must be 1 to {MOST_CONNECTIONS}"),
             ));
         }
+        let acts = !matches!(self.after, None | Some(After::MarkSeen(false) | After::Delete(false)));
+        if acts && connections < 2 {
+            return Err(wrong(
+                "connections",
+                "is 1; with `after` one is kept for that, and one more is needed to read",
+            ));
+        }
         let broken = |name: &String| name.is_empty() || name == "!" || name.chars().any(char::is_control);
         if self.mailboxes.iter().any(broken) {
             return Err(wrong("mailboxes", "holds a name that is empty, or has control characters"));

@@ -89,6 +89,7 @@ pub(crate) async fn list(session: &mut Session, settings: &Settings) -> Result<V
 pub(crate) fn selected(mailboxes: &[Mailbox], settings: &Settings) -> Vec<usize> {
     let openable = || mailboxes.iter().enumerate().filter(|(_, mailbox)| mailbox.can_be_opened());
     let target = match &settings.after {
+        Some(super::config::After::Move(name)) if name.eq_ignore_ascii_case("INBOX") => Some("INBOX"),
         Some(super::config::After::Move(name)) => Some(name.as_str()),
         _ => None,
     };
@@ -209,7 +210,7 @@ impl Found {
             mailbox.status = self.statuses.get(&mailbox.raw).copied();
             let is_same = by_name.get(&mailbox.name).map(|known| known.raw == mailbox.raw);
             if is_same == Some(false) {
-                mailbox.name = mailbox.raw.escape_ascii().to_string();
+                mailbox.name = escaped(&mailbox.raw);
             }
             by_name.entry(mailbox.name.clone()).or_insert(mailbox);
         }
@@ -223,12 +224,26 @@ fn mailbox(tokens: &[Token<'_>]) -> Option<Mailbox> {
     let raw = canonical(name.bytes()?);
     let delimiter = delimiter.bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()?.chars().next());
     Some(Mailbox {
-        name: utf7::decode(&raw).unwrap_or_else(|| String::from_utf8_lossy(&raw).into_owned()),
+        name: utf7::decode(&raw).unwrap_or_else(|| shown(&raw)),
         raw,
         delimiter,
         attributes: attributes.map(|word| String::from_utf8_lossy(word).into_owned()).collect(),
         status: None,
     })
+}
+
+/// A name that is no modified UTF-7, as people may read it.
+fn shown(raw: &[u8]) -> String {
+    std::str::from_utf8(raw).map_or_else(|_| escaped(raw), str::to_owned)
+}
+
+/// A name in which each byte can be told apart: `%FF`.
+fn escaped(raw: &[u8]) -> String {
+    let byte = |byte: &u8| match byte {
+        b' '..=b'~' if *byte != b'%' => char::from(*byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    raw.iter().map(byte).collect()
 }
 
 /// INBOX is written as servers like (RFC 9051, 5.1).

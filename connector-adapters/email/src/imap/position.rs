@@ -10,7 +10,7 @@ pub(crate) const VERSION: u32 = 1;
 
 /// Ranges of known UIDs that a state holds at most, which is about 2 MiB of it. In a mailbox with more holes than that
 /// the narrowest are taken for messages, whose delete is told again.
-const MOST_RANGES: usize = 100_000;
+pub(crate) const MOST_RANGES: usize = 100_000;
 
 /// Where a mailbox stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,12 @@ pub(crate) struct Position {
     pub(crate) messages: Option<u32>,
     /// What was delivered and is there.
     pub(crate) known: UidSet,
+    /// Which of it was not read whole: nothing is done with these, whatever `after` asks for.
+    #[serde(default, skip_serializing_if = "UidSet::is_empty")]
+    pub(crate) kept: UidSet,
+    /// `after` is about what was read from here on, by the run that made this state; none: about nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) acting_from: Option<u32>,
     /// What the server calls the mailbox, where that does not follow from the partition's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) raw: Option<Vec<u8>>,
@@ -49,12 +55,18 @@ impl Position {
             return State::encode(VERSION, self);
         }
         let known = self.known.clone().coarsened(MOST_RANGES);
-        State::encode(VERSION, &Self { known, ..self.clone() })
+        let kept = self.kept.clone().coarsened(MOST_RANGES);
+        State::encode(VERSION, &Self { known, kept, ..self.clone() })
     }
 
     /// Nothing was read, of a mailbox with these UIDs.
     pub(crate) fn start(uid_validity: u32, raw: Option<Vec<u8>>) -> Self {
         Self { uid_validity, uid_next: 1, raw, ..Self::default() }
+    }
+
+    /// Whether it is of so many ranges that what is known may hold more than was read.
+    pub(crate) fn is_coarse(&self) -> bool {
+        self.known.ranges().len() >= MOST_RANGES
     }
 
     /// Whether nothing has come and nothing has gone: with the same next UID nothing came, and what has gone would be

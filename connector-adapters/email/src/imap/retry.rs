@@ -36,6 +36,11 @@ impl Retries {
         }
     }
 
+    /// Somebody wants more: how long that took is not the server's doing.
+    pub(crate) fn resumed(&mut self, cx: &Context) {
+        self.until = cx.clock().monotonic().saturating_add(self.limit);
+    }
+
     /// Something was read: what fails from now on is another failure.
     pub(crate) fn progressed(&mut self, cx: &Context) {
         if self.attempts > 0 || !self.forgives {

@@ -10,6 +10,8 @@ use super::{
 };
 use crate::fault::Refusal;
 
+/// Messages that may come between opening a mailbox and asking for them.
+const LATECOMERS: u64 = 100_000;
 /// A longer set of known UIDs is not sent: the server then tells of all that vanished, which is a few bytes.
 const MOST_SENT: usize = 100;
 
@@ -78,7 +80,12 @@ async fn open(
     }
     // What was open is closed whether the new one opens or not (RFC 9051, 6.3.2).
     session.selected = None;
-    let mut told = Told { selected: Selected::default(), known: since.map(|since| since.known) };
+    let mut told = Told {
+        selected: Selected::default(),
+        exists: None,
+        known: since.map(|since| since.known),
+        vanished: Vec::new(),
+    };
     if since.is_some() {
         told.selected.vanished = Some(UidSet::new());
     }
@@ -97,6 +104,14 @@ async fn open(
     }
     session.unreadable += missed;
     let mut selected = told.selected;
+    if let Some(sum) = &mut selected.vanished {
+        *sum = UidSet::merged(&told.vanished);
+    }
+    // Nothing said is not "none": all that is known would be taken for gone.
+    selected.exists = told.exists.ok_or_else(|| {
+        let message = "the server does not say how many messages are in the mailbox";
+        Error::transient("open", message).with_delivery(Delivery::Answered)
+    })?;
     // An answer that could not be read may have been the one that tells what vanished.
     let is_same = since.is_some_and(|since| {
         since.uid_validity == selected.uid_validity
@@ -131,9 +146,15 @@ pub(crate) async fn leave(session: &mut Session) -> Result<()> {
     Ok(())
 }
 
+/// Sets that are kept apart until they are merged.
+const APART: usize = 1_000;
+
 struct Told<'a> {
     selected: Selected,
+    exists: Option<u32>,
     known: Option<&'a UidSet>,
+    /// Of what was known. Merged now and then: a server may name each in a line of its own.
+    vanished: Vec<UidSet>,
 }
 
 impl Told<'_> {
@@ -141,14 +162,18 @@ impl Told<'_> {
     fn take(&mut self, response: &Response) -> Option<()> {
         match response.kind() {
             Kind::Data(Some(number), name, _) if name.eq_ignore_ascii_case(b"EXISTS") => {
-                self.selected.exists = number;
+                self.exists = Some(number);
             }
             Kind::Data(None, name, rest) if name.eq_ignore_ascii_case(b"VANISHED") => {
                 let set = rest.trim_ascii().rsplit(|byte| *byte == b' ').next()?;
                 let vanished = UidSet::parse(set)?;
                 // Servers name UIDs that were never there: what is kept is what we knew.
-                if let (Some(known), Some(sum)) = (self.known, &mut self.selected.vanished) {
-                    *sum = sum.union(&known.intersection(&vanished));
+                if let Some(known) = self.known {
+                    self.vanished.push(known.intersection(&vanished));
+                }
+                if self.vanished.len() > APART {
+                    let merged = UidSet::merged(&self.vanished);
+                    self.vanished = vec![merged];
                 }
             }
             Kind::Status(condition) => {
@@ -192,13 +217,19 @@ pub(crate) async fn search(
     let form = if is_extended { " RETURN (ALL)" } else { "" };
     let end = if last == u32::MAX { "*".to_owned() } else { last.to_string() };
     let command = Command::new("UID SEARCH").raw(format!("{form} UID {first}:{end}{criteria}"));
-    let (mut found, mut answers, mut missed) = (Vec::new(), 0_u32, 0_u32);
+    let (mut found, mut answers, mut missed) = (UidSet::new(), 0_u32, 0_u32);
+    // Some may have come since; not so many.
+    let most = u64::from(exists).saturating_add(LATECOMERS);
     let done = session.run(command, |response| {
         if let Some(set) = answer(response) {
             match set {
                 Some(set) => {
                     answers += 1;
-                    found.push(set);
+                    found = found.union(&set.intersection(&UidSet::range(first..=last)));
+                    if found.len() > most {
+                        let message = "the server names more messages than there are";
+                        return Err(Error::permanent("search", message).with_delivery(Delivery::Answered));
+                    }
                 }
                 None => missed += 1,
             }
@@ -211,13 +242,12 @@ pub(crate) async fn search(
         return Err(Error::transient("search", "the server's answer cannot be read")
             .with_delivery(Delivery::Answered));
     }
-    if answers == 0 && is_extended {
+    if answers == 0 {
         return Err(
             Error::transient("search", "the server does not answer").with_delivery(Delivery::Answered)
         );
     }
-    let all = found.into_iter().reduce(|all, some| all.union(&some)).unwrap_or_default();
-    Ok(all.intersection(&UidSet::range(first..=last)))
+    Ok(found)
 }
 
 /// What a response to SEARCH says; inner none: it cannot be read.

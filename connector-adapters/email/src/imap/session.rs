@@ -114,6 +114,12 @@ impl Session {
         self.wire.is_overrun
     }
 
+    /// The server has said more than it told.
+    pub(crate) fn overran(&mut self) {
+        self.wire.is_overrun = true;
+        self.is_dead = true;
+    }
+
     /// Gives a command; what comes of it is in the [`event`](Self::event)s.
     ///
     /// # Errors
@@ -186,6 +192,11 @@ impl Session {
                     return Ok(None);
                 };
                 let Some((tag, _)) = self.under_way.remove(at) else { return Ok(None) };
+                // The next one has its time from now on: until now the server was busy with this one.
+                let until = self.clock.monotonic().saturating_add(self.limit);
+                if let Some((_, limit)) = self.under_way.front_mut() {
+                    *limit = until;
+                }
                 let done = if condition.status == Status::Ok {
                     Done::Ok(condition.code.map(|(name, rest)| (name.to_ascii_uppercase(), rest.to_vec())))
                 } else {
@@ -264,7 +275,10 @@ impl Session {
         loop {
             match self.event().await? {
                 Event::Continue(_) => break,
-                Event::Done(_, how) => return how.ok("idle").map(|_| true),
+                Event::Done(_, how) => {
+                    how.ok("idle")?;
+                    return Err(Error::transient("idle", "the server does not wait"));
+                }
                 Event::Data(_) => {}
             }
         }
@@ -277,11 +291,15 @@ impl Session {
             if left.is_zero() || !self.alive(heard)? {
                 break;
             }
+            let now = self.clock.monotonic();
             let response = self.wire.next(now.saturating_add(self.limit)).await;
             let response = self.alive(response)?;
             has_changed = match self.take(response)? {
                 Some(Event::Data(response)) => tells_change(&response),
-                Some(Event::Done(..)) => return Ok(false),
+                Some(Event::Done(_, how)) => {
+                    how.ok("idle")?;
+                    return Err(Error::transient("idle", "the server has ended the waiting"));
+                }
                 _ => false,
             };
         }

@@ -88,6 +88,11 @@ impl UidSet {
         Self::of(self.0.iter().chain(&other.0).copied().collect())
     }
 
+    /// What is in any of them.
+    pub(crate) fn merged(sets: &[Self]) -> Self {
+        Self::of(sets.iter().flat_map(|set| set.0.iter().copied()).collect())
+    }
+
     /// What is in both.
     pub(crate) fn intersection(&self, other: &Self) -> Self {
         let (mut left, mut right) = (self.0.iter().peekable(), other.0.iter().peekable());

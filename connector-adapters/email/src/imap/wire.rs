@@ -65,6 +65,7 @@ impl Wire {
     /// # Errors
     /// Transient when the server is silent, too slow or gone; Permanent when it says more than it may.
     pub(crate) async fn next(&mut self, until: Duration) -> Result<Response> {
+        let mut extra = Duration::ZERO;
         loop {
             let wanted = match self.framer.frame(&self.buffer) {
                 Ok(Frame::Whole(length)) => return Ok(Response::new(self.buffer.split_to(length).freeze())),
@@ -76,8 +77,9 @@ impl Wire {
                     return Err(Error::permanent("read", message).with_delivery(Delivery::Answered));
                 }
             };
-            let until = until.saturating_add(Duration::from_secs(wanted as u64 / SLOWEST));
-            self.fill(wanted, until).await?;
+            // As long as the largest that was announced takes; it does not shrink as that comes in.
+            extra = extra.max(Duration::from_secs(wanted as u64 / SLOWEST));
+            self.fill(wanted, until.saturating_add(extra)).await?;
         }
     }
 

@@ -68,6 +68,8 @@ struct Changing {
     vanished: Option<UidSet>,
     /// Only what differs from what was seen is told.
     compares: bool,
+    /// How many responses could not be read before.
+    unreadable: u64,
 }
 
 impl Walk {
@@ -96,6 +98,7 @@ impl Walk {
     /// # Errors
     /// As the server says, when trying again does not help.
     pub(super) async fn step(&mut self) -> Result<Step> {
+        self.retries.resumed(&self.request.cx);
         loop {
             let error = match Box::pin(self.advance()).await {
                 Ok(None) => continue,
@@ -149,14 +152,16 @@ impl Walk {
                 return Ok(Some(Step::Batch(self.reset())));
             }
         }
-        let changing = self.changing(&selected, has_qresync);
+        let mut changing = self.changing(&selected, has_qresync);
+        changing.unreadable = session(&mut self.lent)?.unreadable;
         self.phase = Phase::Changing(selected, changing);
         Ok(None)
     }
 
     /// What is asked of what is known.
     fn changing(&mut self, selected: &Selected, has_qresync: bool) -> Changing {
-        let nothing = Changing { left: Vec::new(), tag: None, vanished: None, compares: false };
+        let nothing =
+            Changing { left: Vec::new(), tag: None, vanished: None, compares: false, unreadable: 0 };
         if self.standing.known.is_empty() || self.is_full {
             return Changing { vanished: Some(UidSet::new()), ..nothing };
         }
@@ -191,6 +196,8 @@ impl Walk {
 
     async fn change(&mut self, selected: Selected, mut changing: Changing) -> Result<Option<Step>> {
         let mut batch = BatchBuilder::new(self.request.stream.spec.name.clone());
+        // Seen only when it is told: what a lost connection takes along is told again.
+        let mut told_now: Vec<(u32, Vec<String>)> = Vec::new();
         let Self { lent, standing, request, .. } = self;
         let session = session(lent)?;
         loop {
@@ -211,8 +218,12 @@ impl Walk {
                         *sum = sum.union(&standing.known.intersection(&set));
                     }
                     let mut told = |uid: u32, flags: &[String], modseq: Option<u64>| {
-                        let is_news = selected.modseq.is_some() || standing.seen.differ(uid, flags);
+                        let is_compared = selected.modseq.is_none();
+                        let is_news = !is_compared || standing.seen.differ(uid, flags);
                         if standing.known.contains(uid) && (is_news || !changing.compares) {
+                            if is_compared {
+                                told_now.push((uid, flags.to_vec()));
+                            }
                             push(
                                 &mut batch,
                                 request,
@@ -229,9 +240,14 @@ impl Walk {
                 _ => {}
             }
             if batch.len() >= AT_ONCE {
+                told_now.iter().for_each(|(uid, flags)| standing.seen.insert(*uid, flags));
                 self.phase = Phase::Changing(selected, changing);
                 return Ok(Some(Step::Batch(batch.build())));
             }
+        }
+        if session.unreadable != changing.unreadable {
+            let message = "the server tells of changed flags in a way that cannot be read";
+            return Err(Error::transient("fetch", message).with_delivery(Delivery::Answered));
         }
         let gone = match changing.vanished {
             Some(vanished) => vanished,
@@ -246,6 +262,8 @@ impl Walk {
                 standing.known.difference(&there)
             }
         };
+        told_now.iter().for_each(|(uid, flags)| standing.seen.insert(*uid, flags));
+        standing.messages = None;
         self.phase = Phase::Vanishing(selected, gone);
         Ok((!batch.is_empty()).then(|| Step::Batch(batch.build())))
     }
@@ -277,11 +295,16 @@ impl Walk {
     async fn load(&mut self, selected: Selected, mut left: UidSet) -> Result<Option<Step>> {
         if left.is_empty() {
             self.lent = None;
-            self.standing.messages = Some(selected.exists);
+            self.standing.messages = selected.uid_next.is_some().then_some(selected.exists);
             if let Some(next) = selected.uid_next {
                 self.standing.uid_next = self.standing.uid_next.max(next);
             }
             return Ok(Some(Step::Done(self.standing.encode()?)));
+        }
+        if self.lent.as_ref().is_some_and(|lent| lent.is_due(&self.request.cx)) {
+            // Others wait for their turn.
+            self.lent = None;
+            return Ok(None);
         }
         let some = left.take_first(AT_ONCE);
         let modseq = if selected.modseq.is_some() { " MODSEQ" } else { "" };
@@ -304,7 +327,7 @@ impl Walk {
                     }
                     came.insert(uid);
                     if selected.modseq.is_none() {
-                        standing.seen.differ(uid, flags);
+                        standing.seen.insert(uid, flags);
                     }
                     push(&mut batch, request, standing.uid_validity, uid, flags, modseq, operation);
                 }),
@@ -314,13 +337,10 @@ impl Walk {
         let missing = some.difference(&came);
         if let (Some((first, _)), Some(last)) = (missing.ranges().first(), missing.last()) {
             let there = search(session, (*first, last), "", selected.exists).await?.intersection(&missing);
-            if !there.is_empty() && came.is_empty() {
+            if !there.is_empty() {
                 let message =
                     "the server has messages, and does not tell their flags in a way that can be read";
                 return Err(Error::transient("fetch", message).with_delivery(Delivery::Answered));
-            }
-            if !there.is_empty() {
-                tracing::warn!(uids = %there, "the server does not tell the flags of these messages");
             }
         }
         standing.known = standing.known.union(&came);

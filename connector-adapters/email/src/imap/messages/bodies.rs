@@ -5,7 +5,7 @@
 //! whether it is still there: one that is gone is left out. One that is there and does not come has a record that says
 //! so, and when that is so of all of a command, it is the server that fails: nothing is lost in silence.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use connector_sdk::{Batch, Class, Delivery, Error, ReadRequest, Result, Timestamp, record::BatchBuilder};
 
@@ -27,6 +27,8 @@ const METADATA: usize = 500;
 const BYTES: u64 = 2 << 20;
 /// What a message is taken to have where the server has not said.
 const UNKNOWN: u64 = 256 << 10;
+/// More than so many of a command are not each a message that cannot be given: it is the server that fails.
+const MOST_WITHHELD: usize = 3;
 /// Commands for bodies that are under way.
 const AHEAD: usize = 2;
 
@@ -46,6 +48,7 @@ pub(super) struct Bodies {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     is_stopped: bool,
+    has_given_up: bool,
     /// A message that was read.
     witness: Option<u32>,
     stream: connector_sdk::StreamId,
@@ -55,6 +58,8 @@ pub(super) struct Bodies {
 pub(super) struct Delivered {
     pub(super) batch: Batch,
     pub(super) delivered: UidSet,
+    /// Which of them did not come whole.
+    pub(super) kept: UidSet,
     /// Everything up to here was dealt with.
     pub(super) last: u32,
 }
@@ -62,7 +67,7 @@ pub(super) struct Delivered {
 struct Metadata {
     tag: Tag,
     uids: UidSet,
-    found: Vec<Meta>,
+    found: BTreeMap<u32, Meta>,
 }
 
 /// A command for bodies, and what has come of it.
@@ -76,6 +81,13 @@ struct Group {
     is_partial: bool,
     /// Each that has not come is asked for by itself: which of them are there, as far as the server has said.
     there: Option<UidSet>,
+    /// The command that asks which are there, and whether it was answered.
+    check: Option<Tag>,
+    is_answered: bool,
+    /// Bytes that have come.
+    bytes: u64,
+    /// Messages that did not come whole.
+    kept: UidSet,
     /// Whether another message, that was read before, still comes: then it is the message that cannot be given.
     is_vouched: bool,
 }
@@ -98,7 +110,8 @@ impl Group {
             .filter(|at| self.messages.get(*at).is_some_and(|meta| there.contains(meta.uid)))
             .collect();
         let is_one = self.messages.len() == 1 && self.is_vouched;
-        if !withheld.is_empty() && withheld.len() == self.messages.len() && !is_one {
+        let is_all = !withheld.is_empty() && withheld.len() == self.messages.len() && !is_one;
+        if is_all || withheld.len() > MOST_WITHHELD {
             let message = "the server has the messages, and does not give them in a way that can be read";
             return Err(Error::transient("fetch", message).with_delivery(Delivery::Answered));
         }
@@ -107,6 +120,7 @@ impl Group {
                 tracing::warn!(uid = meta.uid, "the server does not give this message");
                 let size = if meta.size == u64::MAX { 1 } else { meta.size.max(1) };
                 composer.push(&mut self.batch, validity, meta, b"", Some(size)).await?;
+                self.kept.insert(meta.uid);
             }
             if let Some(came) = self.came.get_mut(at) {
                 *came = true;
@@ -137,6 +151,7 @@ impl Bodies {
             since: request.stream.since,
             until: request.stream.until,
             is_stopped: false,
+            has_given_up: false,
             witness,
             stream: request.stream.spec.name.clone(),
         }
@@ -162,6 +177,17 @@ impl Bodies {
     /// Whether there is more, which is not wanted yet.
     pub(super) fn is_stopped(&self) -> bool {
         self.is_stopped
+    }
+
+    /// Asks for nothing more: what is under way is read.
+    pub(super) fn give_up(&mut self) {
+        self.has_given_up = true;
+        (self.wanted, self.known) = (UidSet::new(), VecDeque::new());
+    }
+
+    /// Whether there is more, which was given up.
+    pub(super) fn has_given_up(&self) -> bool {
+        self.has_given_up
     }
 
     /// The next messages; none after the last.
@@ -205,7 +231,7 @@ impl Bodies {
             let modseq = if self.has_modseq { " MODSEQ" } else { "" };
             let items = format!(" {uids} (UID FLAGS INTERNALDATE RFC822.SIZE{modseq}{gmail})");
             let tag = session.begin(Command::new("UID FETCH").raw(items)).await?;
-            self.metadata = Some(Metadata { tag, uids, found: Vec::new() });
+            self.metadata = Some(Metadata { tag, uids, found: BTreeMap::new() });
         }
         while self.under_way.len() < AHEAD {
             let Some((messages, is_partial)) = self.group() else { break };
@@ -218,6 +244,10 @@ impl Bodies {
                 batch: BatchBuilder::new(self.stream.clone()),
                 is_partial,
                 there: None,
+                check: None,
+                is_answered: false,
+                bytes: 0,
+                kept: UidSet::new(),
                 is_vouched: false,
             });
         }
@@ -260,12 +290,11 @@ impl Bodies {
         composer: &mut Composer,
     ) -> Result<()> {
         if let Some(found) = select::answer(response) {
-            let asked = self
-                .under_way
-                .iter_mut()
-                .find_map(|some| some.there.as_mut().filter(|_| !some.tags.is_empty()));
-            if let (Some(there), Some(found)) = (asked, found) {
-                *there = there.union(&found);
+            let asked = self.under_way.iter_mut().find(|some| some.check.is_some());
+            if let Some(some) = asked {
+                let found = found.ok_or_else(unanswered)?;
+                some.is_answered = true;
+                some.there = Some(some.there.take().unwrap_or_default().union(&found));
             }
             return Ok(());
         }
@@ -292,17 +321,26 @@ impl Bodies {
             if std::mem::replace(came, true) {
                 return Ok(());
             }
+            some.bytes = some.bytes.saturating_add(body.len() as u64);
+            if some.messages.len() > 1 && some.bytes > 2 * BYTES + UNKNOWN {
+                session.overran();
+                let message = "the messages are larger than the server says";
+                return Err(Error::transient("fetch", message).with_delivery(Delivery::Answered));
+            }
             let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
             let is_cut = some.is_partial && body.len() > limit;
             let size = if meta.size == u64::MAX { 0 } else { meta.size };
             let whole = is_cut.then_some(size.max(body.len() as u64));
             let body = body.get(..limit).filter(|_| is_cut).unwrap_or(body);
+            if is_cut {
+                some.kept.insert(uid);
+            }
             return composer.push(&mut some.batch, validity, meta, body, whole).await;
         }
         if let Some(metadata) = self.metadata.as_mut().filter(|metadata| metadata.uids.contains(uid))
             && let Some(size) = fetched.size
         {
-            metadata.found.push(Meta {
+            metadata.found.entry(uid).or_insert(Meta {
                 uid,
                 size,
                 date: fetched.internal_date.as_deref().and_then(date::parse),
@@ -324,6 +362,13 @@ impl Bodies {
         validity: u32,
         composer: &mut Composer,
     ) -> Result<()> {
+        if let Some(some) = self.under_way.iter_mut().find(|some| some.check == Some(tag)) {
+            // Only a plain answer tells that a message is gone.
+            if !some.is_answered || !matches!(how, Done::Ok(_)) {
+                return Err(unanswered());
+            }
+            some.check = None;
+        }
         match how {
             // Not done at all, or done for some: which of them shows.
             Done::Ok(_) | Done::Refused(_, Class::Permanent) => {}
@@ -347,8 +392,8 @@ impl Bodies {
             missing.iter().filter_map(|at| some.messages.get(*at)).map(|meta| meta.uid).collect();
         (some.there, some.is_partial) = (Some(UidSet::new()), true);
         let form = if session.capabilities.has("ESEARCH") { " RETURN (ALL)" } else { "" };
-        let mut tags =
-            vec![session.begin(Command::new("UID SEARCH").raw(format!("{form} UID {uids}"))).await?];
+        let check = session.begin(Command::new("UID SEARCH").raw(format!("{form} UID {uids}"))).await?;
+        let mut tags = vec![check];
         for uid in uids.iter() {
             tags.push(self.fetch(session, &UidSet::range(uid..=uid), true).await?);
         }
@@ -357,18 +402,19 @@ impl Bodies {
             tags.push(session.begin(Command::new("UID FETCH").raw(one)).await?);
         }
         if let Some(some) = self.under_way.get_mut(at) {
-            some.tags = tags;
+            (some.tags, some.check) = (tags, Some(check));
         }
         Ok(())
     }
 
     /// The metadata is there.
     fn learn(&mut self, metadata: Metadata) {
-        let mut found = metadata.found;
-        found.sort_by_key(|meta| meta.uid);
-        found.dedup_by_key(|meta| meta.uid);
+        if self.has_given_up {
+            return;
+        }
+        let seen: UidSet = metadata.found.keys().copied().collect();
+        let mut found: Vec<Meta> = metadata.found.into_values().collect();
         // They were there a moment ago. Whether they are gone, or were not told of, shows when they are asked for.
-        let seen: UidSet = found.iter().map(|meta| meta.uid).collect();
         let unknown = |uid| Meta { uid, size: u64::MAX, ..Meta::default() };
         found.extend(metadata.uids.difference(&seen).iter().map(unknown));
         found.sort_by_key(|meta| meta.uid);
@@ -385,10 +431,17 @@ impl Bodies {
     }
 }
 
+/// Whether messages that did not come are there is not known.
+fn unanswered() -> Error {
+    let message = "messages do not come, and the server does not say whether they are there";
+    Error::transient("fetch", message).with_delivery(Delivery::Answered)
+}
+
 fn delivered(some: Group) -> Delivered {
     let came = some.messages.iter().zip(&some.came).filter(|(_, came)| **came).map(|(meta, _)| meta.uid);
     Delivered {
         delivered: came.collect(),
+        kept: some.kept,
         last: some.messages.last().map_or(0, |meta| meta.uid),
         batch: some.batch.build(),
     }

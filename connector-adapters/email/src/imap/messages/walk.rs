@@ -10,7 +10,7 @@ use connector_sdk::{
 
 use super::{bodies::Bodies, record::Composer};
 use crate::imap::{
-    account::{Account, Lent},
+    account::{Account, Lent, lock},
     date,
     plan::Slice,
     position::{Position, kept_raw, raw_name},
@@ -52,6 +52,7 @@ pub(super) struct Walk {
     /// What is new, where it was looked for already.
     came: Option<UidSet>,
     resets: u32,
+    has_begun: bool,
 }
 
 enum Phase {
@@ -76,6 +77,11 @@ impl Walk {
         let position = known.map(Position::decode).transpose()?.unwrap_or_default();
         let name = request.partition.id.as_str();
         let raw = raw_name(name, slice.raw.as_deref());
+        if is_full && account.settings.takes_away() {
+            let message = "`after` takes messages away, which a full read would take for deletes: read it incrementally";
+            return Err(Error::config("read", message));
+        }
+        lock(&account.read_here).entry(name.to_owned()).or_default();
         let operation = if is_full { Operation::Snapshot } else { Operation::Upsert };
         Ok(Self {
             composer: Composer::new(name, operation, &account.settings, &request.cx)?,
@@ -89,6 +95,7 @@ impl Walk {
             has_estimated: false,
             came: None,
             resets: 0,
+            has_begun: false,
             account,
             request,
         })
@@ -100,6 +107,7 @@ impl Walk {
     /// # Errors
     /// As the server says, when trying again does not help.
     pub(super) async fn step(&mut self) -> Result<Step> {
+        self.retries.resumed(&self.request.cx);
         loop {
             let error = match Box::pin(self.advance()).await {
                 Ok(None) => continue,
@@ -129,7 +137,7 @@ impl Walk {
             Phase::Reading(selected, bodies) => self.read(selected, bodies).await,
             Phase::Done(selected) => {
                 self.lent = None;
-                self.position.messages = Some(selected.exists);
+                self.position.messages = selected.uid_next.is_some().then_some(selected.exists);
                 if let Some(next) = selected.uid_next {
                     self.position.uid_next = self.position.uid_next.max(next);
                 }
@@ -172,14 +180,26 @@ impl Walk {
                     return Err(Error::permanent("open", message).with_delivery(Delivery::Answered));
                 }
                 tracing::warn!(mailbox = %self.request.partition.id, "UIDVALIDITY has changed: all is read anew");
-                let reset = self.reset()?;
-                self.phase = Phase::Vanishing(selected, UidSet::new());
-                return Ok(Some(reset));
+                self.acts_from(1);
+                // What we took away ourselves is nowhere else: it is not void.
+                if !self.account.settings.takes_away() {
+                    let reset = self.reset()?;
+                    self.phase = Phase::Vanishing(selected, UidSet::new());
+                    return Ok(Some(reset));
+                }
             }
+        }
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.acts_from(self.position.uid_next.max(1));
         }
         let vanished = self.vanished(&selected).await?;
         self.phase = Phase::Vanishing(selected, vanished);
         Ok(None)
+    }
+
+    /// What is read from here on is what `after` is about.
+    fn acts_from(&mut self, uid: u32) {
+        self.position.acting_from = self.account.settings.after.is_some().then_some(uid);
     }
 
     /// What is not there any more, of what is known.
@@ -216,6 +236,9 @@ impl Walk {
         let some: UidSet = vanished.iter().take(DELETES).collect();
         let left = vanished.difference(&some);
         self.position.known = self.position.known.difference(&some);
+        self.position.kept = self.position.kept.difference(&some);
+        // The count was of before: what is left of these is looked for anew, should this read end here.
+        self.position.messages = None;
         self.phase = Phase::Vanishing(selected, left);
         // What we take away ourselves is not gone from what was read.
         if self.account.settings.takes_away() {
@@ -240,6 +263,7 @@ impl Walk {
             None => search(session, (first, last), &criteria, selected.exists).await?,
         };
         let count = wanted.len();
+        self.position.messages = None;
         let witness = self.position.known.last();
         let bodies = Bodies::new(wanted, witness, &self.request, &self.account.settings)
             .carefully(self.is_careful)
@@ -255,6 +279,11 @@ impl Walk {
         let session = lent(&mut self.lent)?.session()?;
         let validity = self.position.uid_validity;
         let Some(some) = bodies.next(session, validity, &mut self.composer).await? else {
+            if bodies.has_given_up() {
+                // Others wait for their turn.
+                self.lent = None;
+                return Ok(None);
+            }
             if bodies.is_stopped() {
                 // What comes after `until` is for a later read.
                 self.lent = None;
@@ -267,6 +296,10 @@ impl Walk {
             return Ok(None);
         };
         self.position.known = self.position.known.union(&some.delivered);
+        self.position.kept = self.position.kept.union(&some.kept);
+        if self.lent.as_ref().is_some_and(|lent| lent.is_due(&self.request.cx)) {
+            bodies.give_up();
+        }
         self.position.uid_next = some.last.saturating_add(1);
         self.phase = Phase::Reading(selected, bodies);
         if some.batch.is_empty() {
@@ -294,7 +327,11 @@ impl Walk {
             return Ok(Step::Done(self.position.encode()?));
         }
         self.position = Position::default();
-        self.reset()
+        if self.account.settings.takes_away() {
+            Ok(Step::Done(self.position.encode()?))
+        } else {
+            self.reset()
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use super::{Done, Event, Session, open::capability};
 use crate::{
     auth::{Credential, Kind, Login},
+    fault::shown,
     imap::{
         command::Command,
         config::Settings,
@@ -60,7 +61,7 @@ async fn attempt(session: &mut Session, settings: &Settings, credential: &Creden
         if credential.kind == Kind::Password && !session.capabilities.has("LOGINDISABLED") {
             return plain_login(session, credential).await;
         }
-        let offered = session.capabilities.mechanisms().join(" ");
+        let offered = shown(session.capabilities.mechanisms().join(" ").as_bytes());
         let message = "the server offers no way to sign in with this kind of credential";
         return Err(Error::config("sign in", message).with_context("offered", offered));
     };
@@ -97,7 +98,9 @@ async fn authenticate(
                     // We gave up, and why tells more than that the server took note of it.
                     (_, Some(error)) => Err(error),
                     (Done::Refused(refusal, class), None) => {
-                        Ok(Done::Refused(refusal.because(exchange.refusal()), class))
+                        let said = exchange.refusal().zip(session.shows.as_ref());
+                        let said = said.map(|(said, credential)| sasl::without_secret(said, credential));
+                        Ok(Done::Refused(refusal.because(said.as_deref()), class))
                     }
                 };
             }

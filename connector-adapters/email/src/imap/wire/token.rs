@@ -6,6 +6,8 @@ use super::framer;
 
 /// Lists in lists, at most.
 const DEPTH: usize = 64;
+/// `~{`, twenty digits, `+}`, and the end of the line.
+const ANNOUNCEMENT: usize = 26;
 
 /// A part of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,17 +144,25 @@ impl<'a> Reader<'a> {
         Err(self.fault("a text has no end"))
     }
 
-    fn announces(&self) -> bool {
+    /// `{12}`, `{12+}` or `~{12}` at the end of a line: how long that is, with the line's end. It is looked for no
+    /// further than a number goes.
+    fn announcement(&self) -> Option<usize> {
         let rest = self.rest();
-        let end = rest.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let line = rest.get(..end).unwrap_or_default();
+        let near = rest.get(..rest.len().min(ANNOUNCEMENT)).unwrap_or_default();
+        let end = near.iter().position(|byte| *byte == b'\n')? + 1;
+        let line = near.get(..end).unwrap_or_default();
         let line = line.strip_prefix(b"~").unwrap_or(line);
-        line.starts_with(b"{") && framer::literal(line).is_some()
+        let is_one = line.starts_with(b"{") && framer::literal(line).is_some();
+        is_one.then_some(end)
+    }
+
+    fn announces(&self) -> bool {
+        self.announcement().is_some()
     }
 
     fn literal(&mut self) -> Result<&'a [u8], Unreadable> {
         let rest = self.rest();
-        let end = rest.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let end = self.announcement().unwrap_or_default();
         let length =
             rest.get(..end).and_then(framer::literal).and_then(|length| usize::try_from(length).ok());
         let literal = length.and_then(|length| rest.get(end..end.checked_add(length)?));

@@ -99,3 +99,100 @@ async fn new_mail_is_heard_of_and_that_a_server_is_still_there_is_no_news() {
     timeout(&clock, Duration::from_secs(20), waiting).await.expect("it is heard of").unwrap();
     assert_eq!(reader.run("messages").await.unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_read_whole_is_never_taken_away() {
+    let dovecot = dovecot!(Dovecot::builder());
+    let mut ada = dovecot.session(USER).await.unwrap();
+    ada.append_all("INBOX", [mail(1, 500), mail(2, 30_000), mail(3, 500)]).await.unwrap();
+    let mut config = config(dovecot.address(), USER);
+    (config["after"], config["max_message"]) = (json!({ "delete": true }), json!("10KiB"));
+    let mut reader = Reader::new(config);
+    assert_eq!(reader.run("messages").await.unwrap().len(), 3);
+    acknowledge(&reader, None).await.unwrap();
+    let left: Vec<u32> = ada.messages("INBOX").await.unwrap().into_iter().map(|(uid, _)| uid).collect();
+    assert_eq!(left, [2], "its end is nowhere else");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn acting_does_not_wait_for_those_who_read() {
+    use connector_sdk::{Message, ReadRequest};
+    use futures_util::StreamExt;
+    let dovecot = dovecot!(Dovecot::builder());
+    let mut ada = dovecot.session(USER).await.unwrap();
+    ada.append_all("INBOX", mails(1..=20, 500)).await.unwrap();
+    let mut config = config(dovecot.address(), USER);
+    config["after"] = json!({ "mark_seen": true });
+    (config["connections"], config["page_size"]) = (json!(1), json!(5));
+    let one = super::support::connect(&config, &super::support::context()).err().unwrap();
+    assert!(one.message().contains("`connections`"), "{one}");
+    config["connections"] = json!(2);
+    let reader = Reader::new(config);
+    let selection = super::support::selection("messages");
+    let plan = reader.connector.partitions(&reader.cx, &selection, &reader.state).await.unwrap();
+    let inbox = plan.partitions.into_iter().next().unwrap();
+    let mut read = reader.connector.read(ReadRequest::new(reader.cx.clone(), selection, inbox));
+    let state = loop {
+        if let Message::State(state) = read.next().await.unwrap().unwrap() {
+            break state;
+        }
+    };
+    let done = Acknowledged { stream: "messages".into(), partition: "INBOX".into(), previous: None, state };
+    let acted = reader.connector.acknowledge(&reader.cx, &done);
+    let clock = connector_sdk::SystemClock::new();
+    timeout(&clock, Duration::from_secs(20), acted).await.expect("it does not wait for the read").unwrap();
+    drop(read);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_read_before_anybody_asked_for_it_is_left_alone_and_nothing_is_marked_again() {
+    let dovecot = dovecot!(Dovecot::builder());
+    let mut ada = dovecot.session(USER).await.unwrap();
+    ada.append_all("INBOX", mails(1..=3, 500)).await.unwrap();
+    let mut without = Reader::of(&dovecot, USER);
+    without.run("messages").await.unwrap();
+    let mut reader = with(&dovecot, json!({ "delete": true }));
+    reader.state = without.state.clone();
+    // As a host does when it opens a stream.
+    acknowledge(&reader, None).await.unwrap();
+    ada.append("INBOX", &mail(4, 500)).await.unwrap();
+    assert_eq!(reader.run("messages").await.unwrap().len(), 1);
+    acknowledge(&reader, None).await.unwrap();
+    assert_eq!(ada.messages("INBOX").await.unwrap().len(), 3, "the backlog stays");
+
+    let mut marks = with(&dovecot, json!({ "mark_seen": true }));
+    ada.append("INBOX", &mail(5, 500)).await.unwrap();
+    marks.state = reader.state.clone();
+    marks.run("messages").await.unwrap();
+    acknowledge(&marks, None).await.unwrap();
+    ada.store("INBOX", "5", "-FLAGS (\\Seen)").await.unwrap();
+    acknowledge(&marks, None).await.unwrap();
+    marks.restart();
+    acknowledge(&marks, None).await.unwrap();
+    let flags = ada.flags("INBOX").await.unwrap();
+    assert!(flags.iter().all(|(_, flags)| !flags.contains("\\Seen")), "{flags:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_only_copy_of_what_we_took_away_is_not_declared_void() {
+    let dovecot = dovecot!(Dovecot::builder());
+    let mut ada = dovecot.session(USER).await.unwrap();
+    ada.append_all("INBOX", mails(1..=2, 500)).await.unwrap();
+    let mut reader = with(&dovecot, json!({ "delete": true }));
+    reader.run("messages").await.unwrap();
+    acknowledge(&reader, None).await.unwrap();
+    ada.append("INBOX", &mail(3, 500)).await.unwrap();
+    dovecot.set_uid_validity(USER, "INBOX", 4_000_000_000).await.unwrap();
+    reader.restart();
+    let after = reader.run("messages").await.unwrap();
+    assert_eq!(
+        after.iter().map(|record| record.operation).collect::<Vec<_>>(),
+        [connector_sdk::Operation::Upsert]
+    );
+    let selection = super::support::selection("messages").with_mode(connector_sdk::SyncMode::Full);
+    let plan = reader.connector.partitions(&reader.cx, &selection, &reader.state).await.unwrap();
+    let inbox = plan.partitions.into_iter().next().unwrap();
+    let request = connector_sdk::ReadRequest::new(reader.cx.clone(), selection, inbox);
+    let first = futures_util::StreamExt::next(&mut reader.connector.read(request)).await.unwrap();
+    assert_eq!(first.unwrap_err().class(), connector_sdk::Class::Config);
+}
