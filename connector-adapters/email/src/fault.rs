@@ -111,9 +111,14 @@ impl Refusal {
             && self.status == Status::No
     }
 
-    /// Whether the mailbox is not there, as far as the server says why.
+    /// Whether the server says that the mailbox is not there: by a code, or in words, as Dovecot and Exchange do.
     pub(crate) fn is_of_absence(&self) -> bool {
-        self.is_of_mailbox() && matches!(self.code.as_str(), "NONEXISTENT" | "TRYCREATE")
+        let words = self.text.to_lowercase();
+        let says = || {
+            ["doesn't exist", "does not exist", "no such mailbox"].iter().any(|known| words.contains(known))
+        };
+        self.is_of_mailbox()
+            && (matches!(self.code.as_str(), "NONEXISTENT" | "TRYCREATE") || (self.code.is_empty() && says()))
     }
 
     /// The error of an operation.
@@ -237,6 +242,11 @@ mod tests {
         let of = |code: &str| {
             Refusal { status: Status::No, code: code.to_owned(), text: String::new() }.is_of_mailbox()
         };
+        let absent = |code: &str, text: &str| {
+            Refusal { status: Status::No, code: code.to_owned(), text: text.to_owned() }.is_of_absence()
+        };
+        assert!(absent("NONEXISTENT", "") && absent("", "Mailbox doesn't exist: Work"));
+        assert!(!absent("", "Permission denied") && !absent("NOPERM", "Mailbox doesn't exist"));
         assert!(of("NONEXISTENT") && of("NOPERM") && of(""));
         assert!(!of("THROTTLED") && !of("UNAVAILABLE") && !of("INUSE"));
     }

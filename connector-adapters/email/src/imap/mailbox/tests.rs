@@ -44,7 +44,7 @@ fn two_names_that_look_alike_are_two_mailboxes() {
         "* LIST () \"/\" {2}\r\n\u{fc}\r\n",
     ]);
     let shown: Vec<&str> = mailboxes.iter().map(|mailbox| mailbox.name.as_str()).collect();
-    assert_eq!(shown, ["&APw", "%C3%BC", "ü"]);
+    assert_eq!(shown, ["%C3%BC", "&APw", "ü"]);
 }
 
 #[test]

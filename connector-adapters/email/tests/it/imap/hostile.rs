@@ -405,6 +405,9 @@ async fn the_last_message_is_not_taken_for_a_new_one_and_a_number_in_a_row_not_f
         .say_bytes(message(4, "Subject: again\r\n\r\n"))
         .say("{tag} OK done");
     let second = opened(listed(let_in(PLAIN)), 1)
+        .hear_tagged("UID SEARCH UID 1:4")
+        .say("* SEARCH 4")
+        .say("{tag} OK done")
         .hear_tagged("UID SEARCH UID 5:*")
         .say("* SEARCH 4")
         .say("{tag} OK done");
