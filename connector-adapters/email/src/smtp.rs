@@ -15,6 +15,8 @@ mod deliver;
 mod dkim;
 mod ehlo;
 mod fault;
+#[cfg(fuzzing)]
+mod fuzz;
 mod input;
 mod ledger;
 mod manifest;
@@ -25,6 +27,8 @@ mod wire;
 
 use connector_sdk::{Context, Factory, contract::TypedFactory};
 
+#[cfg(fuzzing)]
+pub(crate) use self::fuzz::fuzz;
 pub use self::{
     address::{AddressFields, AddressText},
     config::SmtpConfig,
