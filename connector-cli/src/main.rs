@@ -8,6 +8,8 @@ fn main() -> ExitCode {
             .register(connector_salesforce::rest())?
             .register(connector_salesforce::bulk())?
             .register(connector_salesforce::auto())?
+            .register(connector_email::imap())?
+            .register(connector_email::smtp())?
             .register(connector_slack::web())?
             .register(connector_slack::events())
     })

@@ -33,7 +33,6 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the tests of SASL"))]
     pub(crate) fn new(username: &str, kind: Kind, secret: Secret) -> Self {
         Self { username: username.into(), kind, token: Token::new(secret) }
     }

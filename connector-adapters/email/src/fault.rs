@@ -46,9 +46,7 @@ impl Refusal {
     pub(crate) fn classified(condition: &Condition<'_>, shows: Option<&Credential>) -> (Self, Class) {
         let text = match shows {
             Some(credential) => {
-                let whole = String::from_utf8_lossy(
-                    condition.text.get(..condition.text.len().min(LOOKED_AT)).unwrap_or_default(),
-                );
+                let whole = String::from_utf8_lossy(condition.text.get(..condition.text.len().min(LOOKED_AT)).unwrap_or_default());
                 shown(without_secret(&whole, credential).as_bytes())
             }
             None => shown(condition.text),
@@ -82,7 +80,9 @@ impl Refusal {
             _ if tells(&["authenticated but not connected"]) => Class::Transient,
             _ if is_throttled => Class::RateLimited,
             _ if self.status == Status::Bye => Class::Transient,
-            _ if is_signing_in && tells(&["temporar", "internal", "unavailable"]) => Class::Transient,
+            _ if is_signing_in && tells(&["temporar", "internal", "unavailable"]) => {
+                Class::Transient
+            }
             _ if is_signing_in && self.status == Status::No => Class::Auth,
             _ => Class::Permanent,
         }
@@ -208,8 +208,7 @@ mod tests {
 
     #[test]
     fn a_server_that_says_the_credential_back_is_not_quoted() {
-        for text in [&b"LOGIN ada canary-7f3a9c failed"[..], b"AUTHENTICATE PLAIN AGFkYQBjYW5hcnktN2YzYTlj?"]
-        {
+        for text in [&b"LOGIN ada canary-7f3a9c failed"[..], b"AUTHENTICATE PLAIN AGFkYQBjYW5hcnktN2YzYTlj?"] {
             let condition = Condition { status: Status::No, code: None, text };
             let (refusal, class) = Refusal::classified(&condition, Some(&credential()));
             let error = format!("{:?}", refusal.into_error("sign in", class));
@@ -221,9 +220,7 @@ mod tests {
 
     #[test]
     fn only_what_is_said_of_a_mailbox_leaves_the_others_alone() {
-        let of = |code: &str| {
-            Refusal { status: Status::No, code: code.to_owned(), text: String::new() }.is_of_mailbox()
-        };
+        let of = |code: &str| Refusal { status: Status::No, code: code.to_owned(), text: String::new() }.is_of_mailbox();
         assert!(of("NONEXISTENT") && of("NOPERM") && of(""));
         assert!(!of("THROTTLED") && !of("UNAVAILABLE") && !of("INUSE"));
     }

@@ -1,13 +1,17 @@
 //! Method `email/imap`: reads mailboxes.
 
 mod account;
+mod after;
 mod capability;
 mod catalog;
 mod command;
 mod config;
 mod connector;
+mod cost;
 mod date;
 mod fetch;
+mod flags;
+mod idle;
 mod listing;
 mod mailbox;
 mod manifest;

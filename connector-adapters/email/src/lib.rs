@@ -15,6 +15,8 @@ use connector_sdk::Factory;
 
 pub use config::{Auth, Grant, Oauth, PasswordAuth, Tls, TokenAuth};
 pub use imap::{After, Attachments, Imap, ImapConfig, Profile};
+#[doc(hidden)]
+pub use smtp::fuzz as fuzz_smtp;
 pub use smtp::{AddressFields, AddressText, DkimConfig, Smtp, SmtpConfig};
 
 /// Mailboxes, read by IMAP: what a host registers as `email/imap`.

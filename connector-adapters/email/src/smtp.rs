@@ -17,6 +17,7 @@ mod ehlo;
 mod fault;
 #[cfg(fuzzing)]
 mod fuzz;
+mod gate;
 mod input;
 mod ledger;
 mod manifest;
@@ -46,4 +47,19 @@ pub(crate) fn factory() -> impl Factory {
                 None => Ok(None),
             }
         })
+}
+
+/// What a server's bytes go through, for a fuzzer: replies, extensions, verdicts, and challenges of each mechanism.
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    let mut replies = reply::Replies::default();
+    let mut seen = Vec::new();
+    for piece in bytes.chunks(7) {
+        replies.push(piece);
+        while let Ok(Some(reply)) = replies.next() {
+            let _ = (ehlo::Extensions::of(&reply), fault::verdict(&reply), reply.text());
+            seen.push(reply);
+        }
+    }
+    crate::sasl::fuzz(seen.iter().filter_map(|reply| reply.lines.first()).map(String::as_str));
 }

@@ -17,10 +17,11 @@ const KEPT: &str = "con prn aux nul com0 com1 com2 com3 com4 com5 com6 com7 com8
                     lpt6 lpt7 lpt8 lpt9 build deps examples incremental";
 
 /// Packages of the SDK: a lock that names both is none. A test holds the list against the workspace.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "connector",
     "connector-host",
     "connector-bronze",
+    "connector-email",
     "connector-ingress",
     "connector-salesforce",
     "connector-slack",

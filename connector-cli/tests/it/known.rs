@@ -8,6 +8,7 @@ use crate::desk::connector;
 async fn list_names_each_connector_with_id_method_version_and_modes() {
     let list = connector(&["--json", "list"]).await.exits(0).document();
     for (id, method) in [
+        ("email/imap", "imap"),
         ("salesforce/auto", "auto"),
         ("salesforce/bulk", "bulk"),
         ("salesforce/rest", "rest"),

@@ -13,6 +13,7 @@ mod events;
 mod full;
 mod known;
 mod login;
+mod mail;
 mod mistakes;
 mod new;
 mod queue;

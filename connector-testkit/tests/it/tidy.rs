@@ -41,6 +41,7 @@ fn crates_depend_only_in_the_allowed_directions() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("connector-sdk", [].as_slice()),
         ("connector-bronze", &["connector-sdk"]),
+        ("connector-email", &["connector-sdk"]),
         ("connector-ingress", &["connector-sdk"]),
         ("connector-salesforce", &["connector-sdk"]),
         ("connector-slack", &["connector-sdk", "connector-ingress"]),
@@ -52,6 +53,7 @@ fn crates_depend_only_in_the_allowed_directions() {
                 "connector-sdk",
                 "connector-host",
                 "connector-bronze",
+                "connector-email",
                 "connector-salesforce",
                 "connector-slack",
             ],

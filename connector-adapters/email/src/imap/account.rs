@@ -9,7 +9,7 @@ use std::{
 };
 
 use connector_sdk::{
-    Class, Context, Error, Result,
+    Class, Context, Delivery, Error, Result,
     network::Dial,
     resilience::{Breaker, Jitter, Outcome, RetryBudget},
 };
@@ -128,6 +128,8 @@ impl Account {
         let outcome = match &opened {
             Ok(_) => Outcome::Success,
             Err(error) => match error.class() {
+                // Who answered, and says that it cannot, is there.
+                Class::Transient if error.delivery() == Delivery::Answered => Outcome::Failure,
                 Class::Transient => Outcome::ConnectFailure,
                 Class::RateLimited | Class::Auth => Outcome::Answered,
                 _ => Outcome::Neutral,
@@ -140,11 +142,6 @@ impl Account {
             *lock(&self.refused) = Some((now().saturating_add(REFUSAL_HOLDS), error.clone()));
         }
         opened
-    }
-
-    /// What a health page shows of the breaker.
-    pub(crate) fn breaker_state(&self, cx: &Context) -> connector_sdk::resilience::BreakerState {
-        self.breaker.state(cx.clock().monotonic())
     }
 }
 

@@ -15,6 +15,8 @@ const LARGEST_MESSAGE: ByteSize = ByteSize::mib(512);
 const SMALLEST_MESSAGE: ByteSize = ByteSize(1 << 10);
 /// More than any vendor allows an account.
 const MOST_CONNECTIONS: u32 = 32;
+/// Longer sets of UIDs make longer commands than some servers take (RFC 7162, 4: 8,192 bytes).
+const LARGEST_PAGE: u32 = 500;
 
 /// The `config:` of an `email/imap` connection.
 ///
@@ -58,6 +60,10 @@ pub struct ImapConfig {
     /// Whose server it is. Default `auto`: by the host's name, and by what the server says of itself.
     #[serde(default)]
     pub profile: Profile,
+    /// Messages that are asked for at once, 1 to 500; fewer where they are large. Default 500.
+    #[serde(default = "default_page_size")]
+    #[schemars(range(min = 1, max = 500))]
+    pub page_size: u32,
     /// Connections that are held at once, 1 to 32. Default 4.
     #[schemars(range(min = 1, max = 32))]
     pub connections: Option<u32>,
@@ -94,6 +100,9 @@ pub enum After {
 fn default_max_message() -> ByteSize {
     MAX_MESSAGE
 }
+fn default_page_size() -> u32 {
+    LARGEST_PAGE
+}
 
 /// What reading needs of the configuration, checked.
 #[derive(Debug, Clone)]
@@ -106,6 +115,7 @@ pub(crate) struct Settings {
     pub(crate) attachments: Attachments,
     pub(crate) raw: bool,
     pub(crate) vendor: Known,
+    pub(crate) page_size: usize,
     pub(crate) connections: usize,
     pub(crate) sasl_ir: bool,
     pub(crate) after: Option<After>,
@@ -138,6 +148,9 @@ impl ImapConfig {
             let what = format!("is {}; it must be {SMALLEST_MESSAGE} to {LARGEST_MESSAGE}", self.max_message);
             return Err(wrong("max_message", what));
         }
+        if !(1..=LARGEST_PAGE).contains(&self.page_size) {
+            return Err(wrong("page_size", format!("is {}; it must be 1 to {LARGEST_PAGE}", self.page_size)));
+        }
         let vendor = self.profile.known(&self.host);
         let connections = self.connections.unwrap_or(vendor.connections());
         if !(1..=MOST_CONNECTIONS).contains(&connections) {
@@ -166,6 +179,7 @@ impl ImapConfig {
             attachments: self.attachments,
             raw: self.raw,
             vendor,
+            page_size: self.page_size as usize,
             connections: connections as usize,
             sasl_ir: self.sasl_ir.unwrap_or_else(|| vendor.has_sasl_ir()),
             after,

@@ -13,7 +13,10 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 
-use super::{account::Account, catalog::Stream, config::ImapConfig, listing, messages, plan, retry::Retries};
+use super::{
+    account::Account, after, catalog::Stream, config::ImapConfig, cost, flags, idle, listing, messages, plan,
+    retry::Retries,
+};
 use crate::auth::Login;
 
 /// The partition of a stream that is not read by mailbox.
@@ -69,20 +72,22 @@ impl Read for Imap {
             return Ok(Plan::read([Partition::new(ACCOUNT)]));
         }
         let mailboxes = Box::pin(listing::list(&self.account, cx)).await?;
-        plan::messages(&mailboxes, &self.account.settings, state, stream.mode)
+        plan::plan(&mailboxes, &self.account.settings, which, state, stream.mode)
     }
 
     fn read(&self, request: ReadRequest) -> BoxStream<'static, Result<Message>> {
         let account = Arc::clone(&self.account);
         match known(&request.stream) {
             Ok(Stream::Mailboxes) => listing::read(account, request),
-            Ok(_) => messages::read(account, request),
+            Ok(Stream::Messages) => messages::read(account, request),
+            Ok(Stream::Flags) => flags::read(account, request),
             Err(error) => stream::once(async { Err(error) }).boxed(),
         }
     }
 
-    async fn acknowledge(&self, _: &Context, _: &Acknowledged) -> Result<()> {
-        Ok(())
+    /// What `after` asks for, with the messages that are durable. Nothing by default.
+    async fn acknowledge(&self, cx: &Context, done: &Acknowledged) -> Result<()> {
+        Box::pin(after::acknowledge(&self.account, cx, done)).await
     }
 }
 
@@ -94,7 +99,14 @@ fn known(selection: &StreamSelection) -> Result<Stream> {
 
 #[async_trait]
 impl Connector for Imap {
-    async fn estimate_cost(&self, _: &Context, _: &StreamSelection) -> Result<CostEstimate> {
-        Ok(CostEstimate::default())
+    /// As many records as the mailboxes that are read have messages, of a first read; a later one has fewer.
+    async fn estimate_cost(&self, cx: &Context, stream: &StreamSelection) -> Result<CostEstimate> {
+        let which = known(stream)?;
+        let mailboxes = Box::pin(listing::list(&self.account, cx)).await?;
+        Ok(cost::estimate(which, &mailboxes, &self.account.settings))
+    }
+
+    async fn changed(&self, cx: &Context) -> Result<()> {
+        Box::pin(idle::changed(&self.account, cx)).await
     }
 }

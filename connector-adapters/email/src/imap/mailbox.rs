@@ -11,6 +11,7 @@ use super::{
     command::Command,
     config::Settings,
     profile::Known,
+    select::leave,
     session::{Done, Event, Session},
     utf7,
     wire::{Kind, Response, Token, tokens},
@@ -62,6 +63,7 @@ impl Mailbox {
 /// # Errors
 /// As the server says; Transient when it names none, which no account has.
 pub(crate) async fn list(session: &mut Session, settings: &Settings) -> Result<Vec<Mailbox>> {
+    leave(session).await?;
     let items = status_items(&session.capabilities);
     let tells_status = session.capabilities.has("LIST-STATUS") && session.capabilities.has("LIST-EXTENDED");
     let mut command = Command::new("LIST").raw(" \"\" \"*\"");
@@ -102,18 +104,6 @@ pub(crate) fn selected(mailboxes: &[Mailbox], settings: &Settings) -> Vec<usize>
         .filter(|(_, mailbox)| is_wanted(mailbox) && target != Some(mailbox.name.as_str()))
         .map(|(at, _)| at)
         .collect()
-}
-
-/// How a mailbox stands, by a command of its own; none when it is not there, or not for us.
-pub(crate) async fn status(session: &mut Session, raw: &[u8]) -> Result<Option<MailboxStatus>> {
-    let items = status_items(&session.capabilities);
-    let command = Command::new("STATUS").string(raw, &session.capabilities).raw(" ").raw(items);
-    let mut found = Found::default();
-    match session.run(command, |response| found.take(response)).await? {
-        Done::Ok(_) => Ok(found.statuses.into_values().next()),
-        Done::Refused(refusal, Class::Permanent) if refusal.is_of_mailbox() => Ok(None),
-        refused => refused.ok("status").map(|_| None),
-    }
 }
 
 async fn ask_each(
@@ -204,13 +194,16 @@ impl Found {
     }
 
     /// Each once, with its status. Two names that are shown alike are told apart by the raw one.
-    fn into_mailboxes(self) -> Vec<Mailbox> {
+    fn into_mailboxes(mut self) -> Vec<Mailbox> {
+        // Who has the name by right keeps it, whichever comes first.
+        let has_right = |mailbox: &Mailbox| utf7::encode(&mailbox.name).as_bytes() == mailbox.raw;
+        self.mailboxes.sort_by(|a, b| (!has_right(a), &a.raw).cmp(&(!has_right(b), &b.raw)));
         let mut by_name: BTreeMap<String, Mailbox> = BTreeMap::new();
         for mut mailbox in self.mailboxes {
             mailbox.status = self.statuses.get(&mailbox.raw).copied();
             let is_same = by_name.get(&mailbox.name).map(|known| known.raw == mailbox.raw);
             if is_same == Some(false) {
-                mailbox.name = String::from_utf8_lossy(&mailbox.raw).into_owned();
+                mailbox.name = mailbox.raw.escape_ascii().to_string();
             }
             by_name.entry(mailbox.name.clone()).or_insert(mailbox);
         }

@@ -110,6 +110,24 @@ async fn open(
     Ok(Opened::Yes(selected))
 }
 
+/// Leaves the open mailbox: of the one that is open a server tells how it was when it was last looked at. Nothing is
+/// removed by that: without UNSELECT it is opened to be looked at first, of which CLOSE takes nothing.
+///
+/// # Errors
+/// As the server says.
+pub(crate) async fn leave(session: &mut Session) -> Result<()> {
+    let Some(raw) = session.selected.take() else { return Ok(()) };
+    if session.capabilities.has("UNSELECT") {
+        return session.run(Command::new("UNSELECT"), |_| Ok(())).await?.ok("close").map(drop);
+    }
+    match examine(session, &raw, None).await? {
+        Opened::Yes(_) => session.run(Command::new("CLOSE"), |_| Ok(())).await?.ok("close")?,
+        Opened::No(_) => None,
+    };
+    session.selected = None;
+    Ok(())
+}
+
 struct Told<'a> {
     selected: Selected,
     known: Option<&'a UidSet>,
@@ -197,7 +215,7 @@ pub(crate) async fn search(
 }
 
 /// What a response to SEARCH says; inner none: it cannot be read.
-fn answer(response: &Response) -> Option<Option<UidSet>> {
+pub(crate) fn answer(response: &Response) -> Option<Option<UidSet>> {
     let Kind::Data(None, name, rest) = response.kind() else { return None };
     if name.eq_ignore_ascii_case(b"SEARCH") {
         // Behind the numbers may stand `(MODSEQ 12)` (RFC 7162, 3.1.5).

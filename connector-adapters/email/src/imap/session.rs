@@ -255,6 +255,50 @@ impl Session {
         }
     }
 
+    /// Waits at most so long until the server tells that something has changed in the open mailbox.
+    ///
+    /// # Errors
+    /// As [`event`](Self::event).
+    pub(crate) async fn idle(&mut self, limit: Duration) -> Result<bool> {
+        let tag = self.begin(Command::new("IDLE")).await?;
+        loop {
+            match self.event().await? {
+                Event::Continue(_) => break,
+                Event::Done(_, how) => return how.ok("idle").map(|_| true),
+                Event::Data(_) => {}
+            }
+        }
+        let until = self.clock.monotonic().saturating_add(limit);
+        let mut has_changed = false;
+        while !has_changed {
+            let now = self.clock.monotonic();
+            let left = until.saturating_sub(now);
+            let heard = self.wire.listen(left).await;
+            if left.is_zero() || !self.alive(heard)? {
+                break;
+            }
+            let response = self.wire.next(now.saturating_add(self.limit)).await;
+            let response = self.alive(response)?;
+            has_changed = match self.take(response)? {
+                Some(Event::Data(response)) => tells_change(&response),
+                Some(Event::Done(..)) => return Ok(false),
+                _ => false,
+            };
+        }
+        // The time that the command had was that of waiting.
+        let until = self.clock.monotonic().saturating_add(self.limit);
+        self.under_way.iter_mut().for_each(|(_, limit)| *limit = until);
+        let sent = self.wire.send(b"DONE\r\n").await;
+        self.alive(sent)?;
+        loop {
+            match self.event().await? {
+                Event::Done(done, how) if done == tag => return how.ok("idle").map(|_| has_changed),
+                Event::Data(response) => has_changed |= tells_change(&response),
+                _ => {}
+            }
+        }
+    }
+
     /// The server does not keep to the protocol: what comes next cannot be trusted to be what it seems.
     fn broken(&mut self, what: &'static str) -> Error {
         self.is_dead = true;
@@ -265,4 +309,10 @@ impl Session {
         self.is_dead |= result.is_err();
         result
     }
+}
+
+/// Whether something has come, gone or changed. `* OK Still here` says that nothing has.
+fn tells_change(response: &Response) -> bool {
+    let Kind::Data(_, name, _) = response.kind() else { return false };
+    ["EXISTS", "EXPUNGE", "FETCH", "VANISHED"].iter().any(|word| name.eq_ignore_ascii_case(word.as_bytes()))
 }

@@ -111,6 +111,7 @@ impl Wire {
                 Ok(())
             }
             Ok(Err(error)) => Err(lost("the connection was lost").with_source(error)),
+            Err(_) if left < self.idle => Err(late("the server takes too long")),
             Err(_) => Err(late("the server is silent")),
         }
     }

@@ -96,7 +96,7 @@ impl Actor {
     }
 
     fn mail(&self, cx: &Context, input: &Send, mark: Option<&ledger::Mark>) -> Result<Mail> {
-        let settings = &self.deliverer.server.settings;
+        let settings = &self.deliverer.gate.server.settings;
         let unique = match mark {
             Some(mark) => hex(mark),
             None => {

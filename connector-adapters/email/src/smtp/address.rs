@@ -41,10 +41,10 @@ pub struct AddressFields {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum AddressList {
+    /// Any number. It stands first: two texts in a list would be taken for the two fields of one address.
+    Many(Vec<AddressText>),
     /// One.
     One(AddressText),
-    /// Any number.
-    Many(Vec<AddressText>),
 }
 
 impl Default for AddressList {
@@ -93,18 +93,18 @@ impl AddressText {
     /// Config, naming the field.
     pub(crate) fn check(&self, field: &str) -> Result<Mailbox> {
         let (name, address) = match self {
-            Self::Fields(fields) => (fields.name.clone(), fields.address.as_str()),
+            Self::Fields(fields) => {
+                safe(field, fields.name.as_deref().unwrap_or_default())?;
+                (fields.name.clone(), fields.address.as_str())
+            }
             Self::Text(text) => {
                 safe(field, text)?;
                 split(text.trim())
             }
         };
         let name = name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        if let Some(name) = &name {
-            safe(field, name)?;
-            if name.chars().count() > LONGEST_NAME {
-                return Err(wrong(field, format!("holds a name of more than {LONGEST_NAME} characters")));
-            }
+        if name.as_ref().is_some_and(|name| name.chars().count() > LONGEST_NAME) {
+            return Err(wrong(field, format!("holds a name of more than {LONGEST_NAME} characters")));
         }
         Ok(Mailbox { name, address: Address::parse(field, address)? })
     }
@@ -274,6 +274,14 @@ mod tests {
         }
         assert!(parse("用户@a.example").unwrap().address.needs_utf8());
         assert!(!parse("a@bücher.example").unwrap().address.needs_utf8());
+    }
+
+    #[test]
+    fn two_addresses_in_a_list_are_two_addresses() {
+        let list: AddressList = serde_json::from_str(r#"["a@b.example", "c@d.example"]"#).unwrap();
+        assert_eq!(list.check("to").unwrap().len(), 2);
+        let one: AddressList = serde_json::from_str(r#"{ "name": "A", "address": "a@b.example" }"#).unwrap();
+        assert_eq!(one.check("to").unwrap()[0].name.as_deref(), Some("A"));
     }
 
     #[test]

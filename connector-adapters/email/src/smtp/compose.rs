@@ -19,7 +19,6 @@ mod word;
 
 use connector_sdk::{Result, Timestamp};
 
-pub(crate) use self::encode::normalised;
 use self::{
     header::{Headers, date, message_id},
     part::Part,
@@ -174,6 +173,3 @@ fn file(index: usize, attachment: &Attachment) -> Result<Part> {
     let content = encode::unpacked(&field("content_base64"), &attachment.content_base64)?;
     Ok(Part::file(&kind, &name, id.as_deref(), &content))
 }
-
-#[cfg(test)]
-mod tests;

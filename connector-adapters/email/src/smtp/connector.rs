@@ -16,6 +16,7 @@ use super::{
     actions::{self, Actor},
     config::SmtpConfig,
     deliver::Deliverer,
+    gate::Gate,
     ledger::Ledger,
     session::Server,
     wire::Limits,
@@ -38,7 +39,7 @@ impl Smtp {
         let user =
             config.auth.as_ref().map_or(settings.from.address.given(), |auth| auth.username()).to_owned();
         let dial = Dial::new(cx.network(), cx.resilience(), cx.clock().clone())?;
-        let deliverer = Deliverer::new(Server { settings, dial, login }, cx.seed());
+        let deliverer = Deliverer::new(Gate::new(Server { settings, dial, login }, cx), cx);
         Ok(Self { actor: Actor { deliverer, ledger: Ledger::default() }, user })
     }
 }
@@ -48,9 +49,10 @@ impl Authenticate for Smtp {
     /// Opens a session and sends nothing in it.
     async fn authenticate(&self, cx: &Context) -> Result<Identity> {
         let limits = Limits::new(cx.clock(), cx.resilience());
-        let server = &self.actor.deliverer.server;
-        server.open(cx, &limits).await?.quit(&limits).await;
-        Ok(Identity::new(self.user.as_str()).with_account(&server.settings.host))
+        let gate = &self.actor.deliverer.gate;
+        let (_place, session) = gate.enter(cx, &limits).await?;
+        session.quit(&limits).await;
+        Ok(Identity::new(self.user.as_str()).with_account(&gate.server.settings.host))
     }
 }
 

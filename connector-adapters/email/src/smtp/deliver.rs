@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use connector_sdk::{
     Class, Context, Counters, Delivery, Error, Result,
-    resilience::{Decision, Failure, Jitter, RetryPolicy, Standing},
+    resilience::{Decision, Failure, Jitter, RetryBudget, RetryPolicy, Standing},
 };
-use tokio::sync::Semaphore;
+use futures_util::future::{Either, select};
 
 use super::{
     address::Address,
     compose::Mail,
+    gate::Gate,
     input::Dsn,
-    session::{Server, Session},
     transaction::{Envelope, Fate, Kind},
     wire::Limits,
 };
@@ -27,8 +27,8 @@ const RECIPIENTS: usize = 100;
 /// Sends mails, some at a time.
 #[derive(Debug)]
 pub(super) struct Deliverer {
-    pub(super) server: Server,
-    gate: Semaphore,
+    pub(super) gate: Gate,
+    budget: RetryBudget,
     jitter: Jitter,
 }
 
@@ -58,9 +58,9 @@ struct Progress {
 }
 
 impl Deliverer {
-    pub(super) fn new(server: Server, seed: u64) -> Self {
-        let gate = Semaphore::new(server.settings.connections);
-        Self { server, gate, jitter: Jitter::new(seed) }
+    pub(super) fn new(gate: Gate, cx: &Context) -> Self {
+        let budget = RetryBudget::new(cx.resilience().retry_budget.clone());
+        Self { gate, budget, jitter: Jitter::new(cx.seed()) }
     }
 
     /// Delivers. `known` says of some recipients what has become of them before: they are not sent to again.
@@ -75,6 +75,7 @@ impl Deliverer {
         known: Vec<Option<Fate>>,
     ) -> Result<Delivered> {
         let limits = Limits::new(cx.clock(), cx.resilience());
+        self.budget.deposit(cx.clock().monotonic());
         let owed = known.iter().enumerate().filter(|(_, fate)| fate.is_none());
         let owed = owed.map(|(index, _)| Owed { index, due: Duration::ZERO, last: None }).collect();
         let mut progress = Progress { fates: known, owed, dsn: None, attempts: 0 };
@@ -110,24 +111,17 @@ impl Deliverer {
         if progress.attempts > 1 {
             Counters::add(&counters.retries, 1);
         }
-        let mut session: Option<Session> = None;
-        let opening = async {
-            let place = limits.within("connect", limits.left(), self.gate.acquire()).await?;
-            let place = place.map_err(|_| Error::bug("connect", "the gate is closed"))?;
-            Ok::<_, Error>((place, self.server.open(cx, limits).await?))
-        };
-        let (_place, opened) = match opening.await {
-            Ok(opened) => opened,
+        let (_place, mut session) = match self.gate.enter(cx, limits).await {
+            Ok(entered) => entered,
             Err(error) => return failed(progress, due, &error, now),
         };
-        session.replace(opened);
         while !due.is_empty() {
-            let Some(open) = session.as_mut().filter(|session| !session.wire.is_over()) else {
+            if session.wire.is_over() {
                 // The connection was lost, which was said to those who were on it.
                 progress.owed.append(&mut due);
                 return Ok(false);
-            };
-            progress.dsn = dsn.map(|_| open.extensions.dsn);
+            }
+            progress.dsn = dsn.map(|_| session.extensions.dsn);
             let rest = due.split_off(due.len().min(RECIPIENTS));
             let recipients: Vec<&Address> = due.iter().map(|owed| &mail.recipients[owed.index]).collect();
             let envelope = Envelope {
@@ -138,7 +132,7 @@ impl Deliverer {
                 dsn,
             };
             Counters::add(&counters.requests, 1);
-            let fates = open.send(envelope).await;
+            let fates = session.send(envelope).await;
             let is_progress = fates.iter().any(|fate| fate.kind == Kind::Accepted);
             let mut next = Vec::new();
             for (mut owed, fate) in std::mem::replace(&mut due, rest).into_iter().zip(fates) {
@@ -156,9 +150,7 @@ impl Deliverer {
             }
             due.splice(0..0, next);
         }
-        if let Some(session) = session {
-            session.quit(limits).await;
-        }
+        session.quit(limits).await;
         Ok(false)
     }
 
@@ -185,12 +177,17 @@ impl Deliverer {
         let Decision::Retry { wait, counts } = policy.decide(failure, standing, self.jitter.draw()) else {
             return false;
         };
-        if !counts {
-            progress.attempts -= 1;
+        // Who was put off is not tried again and again because others were, too: the server may be down.
+        if counts && !self.budget.withdraw(now) {
+            return false;
         }
-        Counters::add(&cx.counters().waited_millis, u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-        cx.clock().sleep(wait).await;
-        true
+        progress.attempts -= u32::from(!counts);
+        tracing::info!(?wait, owed = progress.owed.len(), "recipients were put off, and are sent to again");
+        let stop = std::pin::pin!(cx.stop().cancelled());
+        let is_stopped = matches!(select(cx.clock().sleep(wait), stop).await, Either::Right(_));
+        let waited = cx.clock().monotonic().saturating_sub(now);
+        Counters::add(&cx.counters().waited_millis, u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+        !is_stopped
     }
 }
 

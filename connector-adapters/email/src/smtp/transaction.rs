@@ -64,11 +64,13 @@ impl Fate {
 
     /// It was not sent, because of this.
     pub(super) fn put_off(error: &Error) -> Self {
+        let context =
+            |wanted: &str| error.context().find(|(name, _)| *name == wanted).map(|(_, value)| value);
         Self {
             kind: Kind::Deferred,
-            code: None,
-            enhanced: None,
-            message: error.message().to_owned(),
+            code: context("code").and_then(|code| code.parse().ok()),
+            enhanced: context("enhanced").map(str::to_owned),
+            message: context("server_says").unwrap_or(error.message()).to_owned(),
             class: Some(error.class()),
             retry_after: error.retry_after(),
         }

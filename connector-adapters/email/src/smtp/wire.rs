@@ -80,11 +80,6 @@ impl Wire {
         Self { stream, replies: Replies::default(), limits, is_over: false }
     }
 
-    /// Another operation goes on with it.
-    pub(super) fn renew(&mut self, limits: Limits) {
-        self.limits = limits;
-    }
-
     pub(super) fn is_over(&self) -> bool {
         self.is_over
     }

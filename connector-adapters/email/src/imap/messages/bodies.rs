@@ -1,12 +1,13 @@
 //! Metadata and bodies of the messages that are new, asked for ahead and in bounds.
 //!
 //! What the messages are is asked first, because only then it is known how many bytes they have: bodies are asked for in
-//! commands of about two MiB, two of which are under way. A message that is gone by then is left out; one whose answer
-//! cannot be read is asked for by itself, and when that does not help, its record says so: nothing is lost in silence.
+//! commands of about two MiB, two of which are under way. A message that does not come is asked for by itself, and so is
+//! whether it is still there: one that is gone is left out. One that is there and does not come has a record that says
+//! so, and when that is so of all of a command, it is the server that fails: nothing is lost in silence.
 
 use std::collections::VecDeque;
 
-use connector_sdk::{Batch, Class, ReadRequest, Result, Timestamp, record::BatchBuilder};
+use connector_sdk::{Batch, Class, Delivery, Error, ReadRequest, Result, Timestamp, record::BatchBuilder};
 
 use super::record::{Composer, Meta};
 use crate::imap::{
@@ -14,6 +15,7 @@ use crate::imap::{
     config::Settings,
     date,
     fetch::Fetched,
+    select,
     session::{Done, Event, Session, Tag},
     uids::UidSet,
     wire::{Kind, Response},
@@ -23,6 +25,8 @@ use crate::imap::{
 const METADATA: usize = 500;
 /// Bytes of messages that are asked for at once, by what the server says of their sizes.
 const BYTES: u64 = 2 << 20;
+/// What a message is taken to have where the server has not said.
+const UNKNOWN: u64 = 256 << 10;
 /// Commands for bodies that are under way.
 const AHEAD: usize = 2;
 
@@ -41,6 +45,8 @@ pub(super) struct Bodies {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     is_stopped: bool,
+    /// A message that was read.
+    witness: Option<u32>,
     stream: connector_sdk::StreamId,
 }
 
@@ -56,7 +62,6 @@ struct Metadata {
     tag: Tag,
     uids: UidSet,
     found: Vec<Meta>,
-    unreadable: u64,
 }
 
 /// A command for bodies, and what has come of it.
@@ -68,11 +73,10 @@ struct Group {
     batch: BatchBuilder,
     /// Only so much of each was asked for.
     is_partial: bool,
-    /// Each is asked for by itself, because the answer for all could not be read.
-    is_alone: bool,
-    /// Something of it was not answered as it should.
-    is_doubtful: bool,
-    unreadable: u64,
+    /// Each that has not come is asked for by itself: which of them are there, as far as the server has said.
+    there: Option<UidSet>,
+    /// Whether another message, that was read before, still comes: then it is the message that cannot be given.
+    is_vouched: bool,
 }
 
 impl Group {
@@ -83,10 +87,43 @@ impl Group {
     fn missing(&self) -> Vec<usize> {
         (0..self.messages.len()).filter(|at| self.came.get(*at) == Some(&false)).collect()
     }
+
+    /// What has not come does not come. What is there all the same has a record that says so.
+    async fn conclude(&mut self, validity: u32, composer: &mut Composer) -> Result<()> {
+        let there = self.there.clone().unwrap_or_default();
+        let withheld: Vec<usize> = self
+            .missing()
+            .into_iter()
+            .filter(|at| self.messages.get(*at).is_some_and(|meta| there.contains(meta.uid)))
+            .collect();
+        let is_one = self.messages.len() == 1 && self.is_vouched;
+        if !withheld.is_empty() && withheld.len() == self.messages.len() && !is_one {
+            let message = "the server has the messages, and does not give them in a way that can be read";
+            return Err(Error::transient("fetch", message).with_delivery(Delivery::Answered));
+        }
+        for at in withheld {
+            if let Some(meta) = self.messages.get(at) {
+                tracing::warn!(uid = meta.uid, "the server does not give this message");
+                let size = if meta.size == u64::MAX { 1 } else { meta.size.max(1) };
+                composer.push(&mut self.batch, validity, meta, b"", Some(size)).await?;
+            }
+            if let Some(came) = self.came.get_mut(at) {
+                *came = true;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Bodies {
-    pub(super) fn new(wanted: UidSet, is_careful: bool, request: &ReadRequest, settings: &Settings) -> Self {
+    /// What is wanted, of a mailbox of which `witness` was read before.
+    pub(super) fn new(
+        wanted: UidSet,
+        witness: Option<u32>,
+        is_careful: bool,
+        request: &ReadRequest,
+        settings: &Settings,
+    ) -> Self {
         Self {
             last: wanted.last(),
             wanted,
@@ -95,10 +132,11 @@ impl Bodies {
             under_way: VecDeque::new(),
             limit: settings.max_message as u64,
             is_careful,
-            batch_records: request.batch_records.clamp(1, METADATA),
+            batch_records: request.batch_records.clamp(1, settings.page_size),
             since: request.stream.since,
             until: request.stream.until,
             is_stopped: false,
+            witness,
             stream: request.stream.spec.name.clone(),
         }
     }
@@ -128,7 +166,9 @@ impl Bodies {
             if self.under_way.front().is_some_and(|first| first.tags.is_empty())
                 && let Some(first) = self.under_way.pop_front()
             {
-                return Ok(Some(delivered(first)));
+                let some = delivered(first);
+                self.witness = some.delivered.last().or(self.witness);
+                return Ok(Some(some));
             }
             if self.under_way.is_empty() && self.metadata.is_none() {
                 return Ok(None);
@@ -148,8 +188,7 @@ impl Bodies {
             let modseq = if session.capabilities.has("CONDSTORE") || session.has_qresync { " MODSEQ" } else { "" };
             let items = format!(" {uids} (UID FLAGS INTERNALDATE RFC822.SIZE{modseq}{gmail})");
             let tag = session.begin(Command::new("UID FETCH").raw(items)).await?;
-            let unreadable = session.unreadable;
-            self.metadata = Some(Metadata { tag, uids, found: Vec::new(), unreadable });
+            self.metadata = Some(Metadata { tag, uids, found: Vec::new() });
         }
         while self.under_way.len() < AHEAD {
             let Some((messages, is_partial)) = self.group() else { break };
@@ -161,9 +200,8 @@ impl Bodies {
                 messages,
                 batch: BatchBuilder::new(self.stream.clone()),
                 is_partial,
-                is_alone: false,
-                is_doubtful: false,
-                unreadable: session.unreadable,
+                there: None,
+                is_vouched: false,
             });
         }
         Ok(())
@@ -177,22 +215,24 @@ impl Bodies {
 
     /// What is asked for together; none while more may join it.
     fn group(&mut self) -> Option<(Vec<Meta>, bool)> {
-        let is_large = |meta: &Meta| self.is_careful || meta.size > self.limit;
+        let is_unknown = |meta: &Meta| meta.size == u64::MAX;
+        let is_large = |meta: &Meta| !is_unknown(meta) && (self.is_careful || meta.size > self.limit);
         if self.known.front().is_some_and(is_large) {
             return self.known.pop_front().map(|meta| (vec![meta], true));
         }
-        let (mut bytes, mut count) = (0_u64, 0);
+        let (mut bytes, mut count, mut is_partial, mut is_full) = (0_u64, 0, false, false);
         for meta in &self.known {
-            let is_full = count > 0 && bytes.saturating_add(meta.size) > BYTES;
-            if is_full || count >= self.batch_records || is_large(meta) {
-                let group = self.known.drain(..count).collect();
-                return Some((group, false));
+            let size = if is_unknown(meta) { UNKNOWN } else { meta.size };
+            is_full = count >= self.batch_records || is_large(meta) || (count > 0 && bytes + size > BYTES);
+            if is_full {
+                break;
             }
-            bytes = bytes.saturating_add(meta.size);
+            bytes += size;
             count += 1;
+            is_partial |= is_unknown(meta);
         }
-        let may_grow = self.metadata.is_some() && !self.under_way.is_empty();
-        if count == 0 || may_grow { None } else { Some((self.known.drain(..).collect(), false)) }
+        let may_grow = !is_full && self.metadata.is_some() && !self.under_way.is_empty();
+        if count == 0 || may_grow { None } else { Some((self.known.drain(..count).collect(), is_partial)) }
     }
 
     async fn take(
@@ -202,6 +242,13 @@ impl Bodies {
         validity: u32,
         composer: &mut Composer,
     ) -> Result<()> {
+        if let Some(found) = select::answer(response) {
+            let asked = self.under_way.iter_mut().find_map(|some| some.there.as_mut().filter(|_| !some.tags.is_empty()));
+            if let (Some(there), Some(found)) = (asked, found) {
+                *there = there.union(&found);
+            }
+            return Ok(());
+        }
         let Kind::Data(Some(_), name, rest) = response.kind() else { return Ok(()) };
         if !name.eq_ignore_ascii_case(b"FETCH") {
             return Ok(());
@@ -214,7 +261,11 @@ impl Bodies {
         let Some(uid) = fetched.uid else { return Ok(()) };
         if let Some(body) = &fetched.body {
             let some = self.under_way.iter_mut().find_map(|some| some.position(uid).map(|at| (some, at)));
-            let Some((some, at)) = some else { return Ok(()) };
+            let Some((some, at)) = some else {
+                let asked = self.under_way.iter_mut().filter(|some| some.there.is_some());
+                asked.for_each(|some| some.is_vouched |= self.witness == Some(uid));
+                return Ok(());
+            };
             let (Some(meta), Some(came)) = (some.messages.get(at), some.came.get_mut(at)) else { return Ok(()) };
             if std::mem::replace(came, true) {
                 return Ok(());
@@ -239,11 +290,6 @@ impl Bodies {
                     .gm_msgid
                     .map(|id| (id, fetched.gm_thrid.unwrap_or(id), fetched.gm_labels.unwrap_or_default())),
             });
-        } else if let Some(some) = self.under_way.iter_mut().find(|some| some.position(uid).is_some())
-            && fetched.flags.is_none()
-        {
-            // `BODY[] NIL`: the server has the message, and cannot give it.
-            some.is_doubtful = true;
         }
         Ok(())
     }
@@ -256,62 +302,52 @@ impl Bodies {
         validity: u32,
         composer: &mut Composer,
     ) -> Result<()> {
-        // Not done at all, or done for some: which of them shows.
-        let is_refused = match how {
-            Done::Ok(_) => false,
-            Done::Refused(_, Class::Permanent) => true,
+        match how {
+            // Not done at all, or done for some: which of them shows.
+            Done::Ok(_) | Done::Refused(_, Class::Permanent) => {}
             refused => return refused.ok("fetch").map(drop),
-        };
+        }
         if let Some(metadata) = self.metadata.take_if(|metadata| metadata.tag == tag) {
-            let is_doubtful = is_refused || metadata.unreadable != session.unreadable;
-            self.learn(metadata, is_doubtful);
+            self.learn(metadata);
             return Ok(());
         }
         let Some(at) = self.under_way.iter().position(|some| some.tags.contains(&tag)) else { return Ok(()) };
         let Some(some) = self.under_way.get_mut(at) else { return Ok(()) };
         some.tags.retain(|known| *known != tag);
-        some.is_doubtful |= is_refused || some.unreadable != session.unreadable;
-        if !some.tags.is_empty() || !some.is_doubtful {
-            return Ok(());
-        }
         let missing = some.missing();
-        if std::mem::replace(&mut some.is_alone, true) {
-            for at in missing {
-                if let Some(meta) = some.messages.get(at) {
-                    tracing::warn!(uid = meta.uid, "the server does not give this message");
-                    let size = if meta.size == u64::MAX { 1 } else { meta.size.max(1) };
-                    composer.push(&mut some.batch, validity, meta, b"", Some(size)).await?;
-                }
-                if let Some(came) = some.came.get_mut(at) {
-                    *came = true;
-                }
-            }
+        if !some.tags.is_empty() || missing.is_empty() {
             return Ok(());
         }
-        let uids: Vec<u32> = missing.iter().filter_map(|at| some.messages.get(*at)).map(|meta| meta.uid).collect();
-        (some.is_doubtful, some.is_partial) = (false, true);
-        let mut tags = Vec::with_capacity(uids.len());
-        for uid in uids {
+        if some.there.is_some() {
+            return some.conclude(validity, composer).await;
+        }
+        let uids: UidSet = missing.iter().filter_map(|at| some.messages.get(*at)).map(|meta| meta.uid).collect();
+        (some.there, some.is_partial) = (Some(UidSet::new()), true);
+        let form = if session.capabilities.has("ESEARCH") { " RETURN (ALL)" } else { "" };
+        let mut tags = vec![session.begin(Command::new("UID SEARCH").raw(format!("{form} UID {uids}"))).await?];
+        for uid in uids.iter() {
             tags.push(self.fetch(session, &UidSet::range(uid..=uid), true).await?);
         }
+        if let Some(witness) = self.witness {
+            let one = format!(" {witness} (UID BODY.PEEK[]<0.1>)");
+            tags.push(session.begin(Command::new("UID FETCH").raw(one)).await?);
+        }
         if let Some(some) = self.under_way.get_mut(at) {
-            (some.tags, some.unreadable) = (tags, session.unreadable);
+            some.tags = tags;
         }
         Ok(())
     }
 
     /// The metadata is there.
-    fn learn(&mut self, metadata: Metadata, is_doubtful: bool) {
+    fn learn(&mut self, metadata: Metadata) {
         let mut found = metadata.found;
         found.sort_by_key(|meta| meta.uid);
         found.dedup_by_key(|meta| meta.uid);
-        if is_doubtful {
-            let seen: UidSet = found.iter().map(|meta| meta.uid).collect();
-            // Nobody knows how large they are.
-            let unknown = |uid| Meta { uid, size: u64::MAX, ..Meta::default() };
-            found.extend(metadata.uids.difference(&seen).iter().map(unknown));
-            found.sort_by_key(|meta| meta.uid);
-        }
+        // They were there a moment ago. Whether they are gone, or were not told of, shows when they are asked for.
+        let seen: UidSet = found.iter().map(|meta| meta.uid).collect();
+        let unknown = |uid| Meta { uid, size: u64::MAX, ..Meta::default() };
+        found.extend(metadata.uids.difference(&seen).iter().map(unknown));
+        found.sort_by_key(|meta| meta.uid);
         for meta in found {
             if meta.date.is_some_and(|date| self.until.is_some_and(|until| date >= until)) {
                 self.is_stopped = true;

@@ -150,6 +150,8 @@ impl Walk {
                 return Ok(Some(Step::Skip(error.with_context("mailbox", &self.request.partition.id))));
             }
         };
+        // It answers: what fails from now on is no connection that was forgotten.
+        lent.is_fresh = true;
         self.lent = Some(lent);
         if self.position.uid_validity != selected.uid_validity {
             let had_some = self.position.uid_validity != 0;
@@ -225,7 +227,8 @@ impl Walk {
             None => search(session, (first, last), &criteria, selected.exists).await?,
         };
         let count = wanted.len();
-        let bodies = Bodies::new(wanted, self.is_careful, &self.request, &self.account.settings);
+        let witness = self.position.known.last();
+        let bodies = Bodies::new(wanted, witness, self.is_careful, &self.request, &self.account.settings);
         self.phase = Phase::Reading(selected, Box::new(bodies));
         if std::mem::replace(&mut self.has_estimated, true) {
             return Ok(None);

@@ -46,11 +46,6 @@ impl Response {
         Self(bytes)
     }
 
-    /// As it came.
-    pub(crate) fn bytes(&self) -> &Bytes {
-        &self.0
-    }
-
     pub(crate) fn kind(&self) -> Kind<'_> {
         let line = trim(&self.0);
         if let Some(text) = line.strip_prefix(b"+") {
@@ -64,6 +59,13 @@ impl Response {
             Some(condition) if !first.is_empty() => Kind::Tagged(first, condition),
             _ => Kind::Unknown,
         }
+    }
+}
+
+#[cfg(test)]
+impl From<&[u8]> for Response {
+    fn from(bytes: &[u8]) -> Self {
+        Self(Bytes::copy_from_slice(bytes))
     }
 }
 

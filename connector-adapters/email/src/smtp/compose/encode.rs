@@ -32,7 +32,7 @@ impl Encoding {
 }
 
 /// The text with CR LF at the end of each line, whatever ended it before: CR, LF or both. The last line has an end, too.
-pub(crate) fn normalised(text: &str) -> String {
+pub(super) fn normalised(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 32 + 2);
     let mut rest = text;
     while let Some(at) = memchr::memchr2(b'\r', b'\n', rest.as_bytes()) {
