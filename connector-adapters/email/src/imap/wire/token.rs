@@ -139,12 +139,14 @@ impl<'a> Reader<'a> {
         Err(self.fault("a text has no end"))
     }
 
+    /// Whether a literal is announced here, looking no further than that takes: a line may be full of braces.
     fn announces(&self) -> bool {
         let rest = self.rest();
-        let end = rest.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let line = rest.get(..end).unwrap_or_default();
-        let line = line.strip_prefix(b"~").unwrap_or(line);
-        line.starts_with(b"{") && framer::literal(line).is_some()
+        let Some(number) = rest.strip_prefix(b"~").unwrap_or(rest).strip_prefix(b"{") else { return false };
+        let digits = number.iter().take(20).take_while(|byte| byte.is_ascii_digit()).count();
+        let after = number.get(digits..).unwrap_or_default();
+        let after = after.strip_prefix(b"+").unwrap_or(after);
+        digits > 0 && (after.starts_with(b"}\r\n") || after.starts_with(b"}\n"))
     }
 
     fn literal(&mut self) -> Result<&'a [u8], Unreadable> {
