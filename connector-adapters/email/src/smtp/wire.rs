@@ -88,6 +88,11 @@ impl Wire {
         self.is_over
     }
 
+    /// Nothing is said any more.
+    pub(super) fn give_up(&mut self) {
+        self.is_over = true;
+    }
+
     /// Whether the server has said something that it was not asked for, or half of it.
     pub(super) fn has_more(&self) -> bool {
         self.replies.has_more()
