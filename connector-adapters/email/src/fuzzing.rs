@@ -7,7 +7,6 @@ use connector_sdk::Secret;
 use crate::{
     auth::{Credential, Kind},
     sasl::{Exchange, Mechanism, Place},
-    smtp,
 };
 
 /// What an IMAP server says: it is cut into responses alike however it arrives, and all that is read of a response is
@@ -18,7 +17,7 @@ pub fn imap(said: &[u8]) {
 
 /// What an SMTP server says, alike however it arrives.
 pub fn smtp(said: &[u8]) {
-    smtp::fuzz(said);
+    crate::smtp::fuzz::fuzz(said);
 }
 
 /// Challenges, one per line, of the mechanism that the first byte chooses. A server that does not know the password is not

@@ -16,7 +16,7 @@ mod dkim;
 mod ehlo;
 mod fault;
 #[cfg(fuzzing)]
-mod fuzz;
+pub(crate) mod fuzz;
 mod gate;
 mod input;
 mod ledger;
@@ -28,8 +28,6 @@ mod wire;
 
 use connector_sdk::{Context, Factory, contract::TypedFactory};
 
-#[cfg(fuzzing)]
-pub(crate) use self::fuzz::fuzz;
 pub use self::{
     address::{AddressFields, AddressText},
     config::SmtpConfig,

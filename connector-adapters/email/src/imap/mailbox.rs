@@ -116,7 +116,8 @@ async fn ask_each(
         let mut found = Found::default();
         for at in some {
             let Some(mailbox) = mailboxes.get(*at) else { continue };
-            let command = Command::new("STATUS").string(&mailbox.raw, &session.capabilities).raw(" ").raw(items);
+            let command =
+                Command::new("STATUS").string(&mailbox.raw, &session.capabilities).raw(" ").raw(items);
             session.begin(command).await?;
         }
         while !session.is_idle() {
@@ -137,7 +138,8 @@ async fn ask_each(
 }
 
 fn status_items(capabilities: &Capabilities) -> String {
-    let modseq = if capabilities.has("CONDSTORE") || capabilities.has("QRESYNC") { " HIGHESTMODSEQ" } else { "" };
+    let modseq =
+        if capabilities.has("CONDSTORE") || capabilities.has("QRESYNC") { " HIGHESTMODSEQ" } else { "" };
     format!("(MESSAGES UIDNEXT UIDVALIDITY UNSEEN{modseq})")
 }
 
@@ -157,7 +159,11 @@ impl Found {
             return Ok(());
         }
         let parsed = tokens(rest).ok().and_then(|tokens| {
-            if is_list { mailbox(&tokens).map(|mailbox| self.mailboxes.push(mailbox)) } else { self.status(&tokens) }
+            if is_list {
+                mailbox(&tokens).map(|mailbox| self.mailboxes.push(mailbox))
+            } else {
+                self.status(&tokens)
+            }
         });
         self.unreadable += u64::from(parsed.is_none());
         if self.mailboxes.len() > MOST {

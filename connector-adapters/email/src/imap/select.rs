@@ -90,14 +90,17 @@ async fn open(
     });
     match done.await? {
         Done::Ok(_) => {}
-        Done::Refused(refusal, Class::Permanent) if refusal.is_of_mailbox() => return Ok(Opened::No(refusal)),
+        Done::Refused(refusal, Class::Permanent) if refusal.is_of_mailbox() => {
+            return Ok(Opened::No(refusal));
+        }
         refused => return refused.ok("open").map(|_| Opened::Yes(told.selected)),
     }
     session.unreadable += missed;
     let mut selected = told.selected;
     // An answer that could not be read may have been the one that tells what vanished.
     let is_same = since.is_some_and(|since| {
-        since.uid_validity == selected.uid_validity && selected.modseq.is_some_and(|modseq| modseq >= since.modseq)
+        since.uid_validity == selected.uid_validity
+            && selected.modseq.is_some_and(|modseq| modseq >= since.modseq)
     });
     if !is_same || session.unreadable != unreadable {
         selected.vanished = None;
@@ -205,10 +208,13 @@ pub(crate) async fn search(
     done.await?.ok("search")?;
     if missed > 0 {
         session.unreadable += u64::from(missed);
-        return Err(Error::transient("search", "the server's answer cannot be read").with_delivery(Delivery::Answered));
+        return Err(Error::transient("search", "the server's answer cannot be read")
+            .with_delivery(Delivery::Answered));
     }
     if answers == 0 && is_extended {
-        return Err(Error::transient("search", "the server does not answer").with_delivery(Delivery::Answered));
+        return Err(
+            Error::transient("search", "the server does not answer").with_delivery(Delivery::Answered)
+        );
     }
     let all = found.into_iter().reduce(|all, some| all.union(&some)).unwrap_or_default();
     Ok(all.intersection(&UidSet::range(first..=last)))
@@ -227,7 +233,8 @@ pub(crate) fn answer(response: &Response) -> Option<Option<UidSet>> {
         return None;
     }
     let Ok(tokens) = tokens(rest) else { return Some(None) };
-    let all = tokens.iter().position(|token| token.is("ALL")).map(|at| tokens.get(at + 1).and_then(Token::bytes));
+    let all =
+        tokens.iter().position(|token| token.is("ALL")).map(|at| tokens.get(at + 1).and_then(Token::bytes));
     Some(match all {
         None => Some(UidSet::new()),
         Some(set) => set.and_then(UidSet::parse),

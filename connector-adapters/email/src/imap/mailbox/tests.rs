@@ -3,7 +3,8 @@ use crate::imap::{config::ImapConfig, wire::Response};
 
 fn settings(more: &str) -> Settings {
     let auth = r#""auth": {"password": {"username": "u", "password": "p"}}"#;
-    let config: ImapConfig = serde_json::from_str(&format!(r#"{{"host": "imap.gmail.com", {auth}{more}}}"#)).unwrap();
+    let config: ImapConfig =
+        serde_json::from_str(&format!(r#"{{"host": "imap.gmail.com", {auth}{more}}}"#)).unwrap();
     config.check(&connector_sdk::Network::default()).unwrap()
 }
 
@@ -37,7 +38,11 @@ fn mailboxes_are_what_list_and_status_say_and_inbox_is_inbox() {
 
 #[test]
 fn two_names_that_look_alike_are_two_mailboxes() {
-    let mailboxes = found(&["* LIST () \"/\" \"&APw-\"\r\n", "* LIST () \"/\" \"&APw\"\r\n", "* LIST () \"/\" {2}\r\n\u{fc}\r\n"]);
+    let mailboxes = found(&[
+        "* LIST () \"/\" \"&APw-\"\r\n",
+        "* LIST () \"/\" \"&APw\"\r\n",
+        "* LIST () \"/\" {2}\r\n\u{fc}\r\n",
+    ]);
     let shown: Vec<&str> = mailboxes.iter().map(|mailbox| mailbox.name.as_str()).collect();
     assert_eq!(shown, ["&APw", "\\xc3\\xbc", "ü"]);
 }

@@ -41,6 +41,7 @@ pub(super) struct Bodies {
     under_way: VecDeque<Group>,
     limit: u64,
     is_careful: bool,
+    has_modseq: bool,
     batch_records: usize,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
@@ -120,18 +121,18 @@ impl Bodies {
     pub(super) fn new(
         wanted: UidSet,
         witness: Option<u32>,
-        is_careful: bool,
         request: &ReadRequest,
         settings: &Settings,
     ) -> Self {
         Self {
+            is_careful: false,
+            has_modseq: false,
             last: wanted.last(),
             wanted,
             metadata: None,
             known: VecDeque::new(),
             under_way: VecDeque::new(),
             limit: settings.max_message as u64,
-            is_careful,
             batch_records: request.batch_records.clamp(1, settings.page_size),
             since: request.stream.since,
             until: request.stream.until,
@@ -139,6 +140,18 @@ impl Bodies {
             witness,
             stream: request.stream.spec.name.clone(),
         }
+    }
+
+    /// Asks for messages one by one and with a limit, because the server's sizes are not true.
+    pub(super) fn carefully(mut self, is_careful: bool) -> Self {
+        self.is_careful = is_careful;
+        self
+    }
+
+    /// Asks for the mod-sequences of messages, in a mailbox that keeps them.
+    pub(super) fn with_modseq(mut self, has_modseq: bool) -> Self {
+        self.has_modseq = has_modseq;
+        self
     }
 
     /// The last UID that was wanted.
@@ -184,8 +197,12 @@ impl Bodies {
     async fn ask(&mut self, session: &mut Session) -> Result<()> {
         if self.metadata.is_none() && !self.wanted.is_empty() && self.known.len() < METADATA {
             let uids = self.wanted.take_first(METADATA);
-            let gmail = if session.capabilities.has("X-GM-EXT-1") { " X-GM-MSGID X-GM-THRID X-GM-LABELS" } else { "" };
-            let modseq = if session.capabilities.has("CONDSTORE") || session.has_qresync { " MODSEQ" } else { "" };
+            let gmail = if session.capabilities.has("X-GM-EXT-1") {
+                " X-GM-MSGID X-GM-THRID X-GM-LABELS"
+            } else {
+                ""
+            };
+            let modseq = if self.has_modseq { " MODSEQ" } else { "" };
             let items = format!(" {uids} (UID FLAGS INTERNALDATE RFC822.SIZE{modseq}{gmail})");
             let tag = session.begin(Command::new("UID FETCH").raw(items)).await?;
             self.metadata = Some(Metadata { tag, uids, found: Vec::new() });
@@ -243,7 +260,10 @@ impl Bodies {
         composer: &mut Composer,
     ) -> Result<()> {
         if let Some(found) = select::answer(response) {
-            let asked = self.under_way.iter_mut().find_map(|some| some.there.as_mut().filter(|_| !some.tags.is_empty()));
+            let asked = self
+                .under_way
+                .iter_mut()
+                .find_map(|some| some.there.as_mut().filter(|_| !some.tags.is_empty()));
             if let (Some(there), Some(found)) = (asked, found) {
                 *there = there.union(&found);
             }
@@ -266,7 +286,9 @@ impl Bodies {
                 asked.for_each(|some| some.is_vouched |= self.witness == Some(uid));
                 return Ok(());
             };
-            let (Some(meta), Some(came)) = (some.messages.get(at), some.came.get_mut(at)) else { return Ok(()) };
+            let (Some(meta), Some(came)) = (some.messages.get(at), some.came.get_mut(at)) else {
+                return Ok(());
+            };
             if std::mem::replace(came, true) {
                 return Ok(());
             }
@@ -321,10 +343,12 @@ impl Bodies {
         if some.there.is_some() {
             return some.conclude(validity, composer).await;
         }
-        let uids: UidSet = missing.iter().filter_map(|at| some.messages.get(*at)).map(|meta| meta.uid).collect();
+        let uids: UidSet =
+            missing.iter().filter_map(|at| some.messages.get(*at)).map(|meta| meta.uid).collect();
         (some.there, some.is_partial) = (Some(UidSet::new()), true);
         let form = if session.capabilities.has("ESEARCH") { " RETURN (ALL)" } else { "" };
-        let mut tags = vec![session.begin(Command::new("UID SEARCH").raw(format!("{form} UID {uids}"))).await?];
+        let mut tags =
+            vec![session.begin(Command::new("UID SEARCH").raw(format!("{form} UID {uids}"))).await?];
         for uid in uids.iter() {
             tags.push(self.fetch(session, &UidSet::range(uid..=uid), true).await?);
         }

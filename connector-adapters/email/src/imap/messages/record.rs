@@ -41,11 +41,19 @@ pub(super) struct Composer {
 impl Composer {
     /// # Errors
     /// Config when attachments are to be kept and the sink keeps none.
-    pub(super) fn new(mailbox: &str, operation: Operation, settings: &Settings, cx: &Context) -> Result<Self> {
+    pub(super) fn new(
+        mailbox: &str,
+        operation: Operation,
+        settings: &Settings,
+        cx: &Context,
+    ) -> Result<Self> {
         let files = match settings.attachments {
             Attachments::Metadata => None,
             Attachments::Files => Some(cx.files().cloned().ok_or_else(|| {
-                Error::config("read", "`attachments: files` needs a place for files, which this sink does not have")
+                Error::config(
+                    "read",
+                    "`attachments: files` needs a place for files, which this sink does not have",
+                )
             })?),
         };
         Ok(Self {

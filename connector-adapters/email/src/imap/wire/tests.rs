@@ -66,7 +66,10 @@ fn the_numbers_of_a_large_mailbox_come_in_parts() {
 #[test]
 fn tokens_are_what_they_look_like() {
     let text = |text: &'static str| Token::Text(std::borrow::Cow::Borrowed(text.as_bytes()));
-    let read = tokens(b"(\\Seen $a) \"a \\\"b\\\" \\\\c\" NIL nil {3}\r\na)b BODY[HEADER.FIELDS (DATE)]<0> ~{1}\r\nz\r\n").unwrap();
+    let read = tokens(
+        b"(\\Seen $a) \"a \\\"b\\\" \\\\c\" NIL nil {3}\r\na)b BODY[HEADER.FIELDS (DATE)]<0> ~{1}\r\nz\r\n",
+    )
+    .unwrap();
     assert_eq!(read[0], Token::List(vec![Token::Atom(b"\\Seen"), Token::Atom(b"$a")]));
     assert_eq!(read[1], text("a \"b\" \\c"));
     assert_eq!(&read[2..4], [Token::Nil, Token::Nil]);
@@ -99,7 +102,10 @@ fn a_response_says_what_it_is_about() {
     assert_eq!(kind(b"* 5 EXISTS\r\n").kind(), Kind::Data(Some(5), b"EXISTS", b""));
     assert_eq!(kind(b"* 99999999999 EXISTS\r\n").kind(), Kind::Data(None, b"EXISTS", b""));
     assert_eq!(kind(b"+\r\n").kind(), Kind::Continue(b""));
-    assert_eq!(kind(b"* OK [broken\r\n").kind(), Kind::Status(Condition { status: Status::Ok, code: None, text: b"[broken" }));
+    assert_eq!(
+        kind(b"* OK [broken\r\n").kind(),
+        Kind::Status(Condition { status: Status::Ok, code: None, text: b"[broken" })
+    );
     for text in [&b"\r\n"[..], b"*\r\n", b"* \r\n", b"C1\r\n", b"C1 WHAT\r\n", b"* 5\r\n"] {
         assert_eq!(kind(text).kind(), Kind::Unknown, "{}", text.escape_ascii());
     }
@@ -110,7 +116,8 @@ async fn a_server_that_sends_a_byte_now_and_then_is_not_waited_for_for_ever() {
     let (ours, mut theirs) = duplex(64);
     let clock = Arc::new(SystemClock::new());
     let idle = Duration::from_millis(500);
-    let mut wire = Wire::new(Box::new(ours), LIMITS, Arc::clone(&clock) as Arc<dyn Clock>, Arc::default(), idle);
+    let mut wire =
+        Wire::new(Box::new(ours), LIMITS, Arc::clone(&clock) as Arc<dyn Clock>, Arc::default(), idle);
     let drip = tokio::spawn(async move {
         while theirs.write_all(b"x").await.is_ok() {
             SystemClock::new().sleep(Duration::from_millis(5)).await;

@@ -157,7 +157,9 @@ async fn what_is_no_mail_server_and_one_that_says_nothing_are_told_apart() {
 
 #[tokio::test]
 async fn a_line_and_a_literal_without_end_are_refused_in_bounded_memory() {
-    for (flood, times) in [("x".repeat(1 << 16), 1_000), ("* 1 FETCH (FLAGS ".to_owned() + &"a ".repeat(1 << 15), 1_000)] {
+    for (flood, times) in
+        [("x".repeat(1 << 16), 1_000), ("* 1 FETCH (FLAGS ".to_owned() + &"a ".repeat(1 << 15), 1_000)]
+    {
         let script = let_in(PLAIN).hear_tagged("LIST").flood(flood, times);
         let (_server, mut reader) = reader([script]).await;
         let error = reader.run("messages").await.unwrap_err();
@@ -187,7 +189,8 @@ async fn lists_in_lists_and_responses_that_nobody_knows_do_not_end_a_session() {
         .say("* STATUS INBOX (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7 UNSEEN 0)")
         .say("{tag} OK done");
     let (_server, mut reader) = reader([script]).await;
-    let names: Vec<Value> = reader.run("mailboxes").await.unwrap().into_iter().map(|record| record.key["name"].clone()).collect();
+    let names: Vec<Value> =
+        reader.run("mailboxes").await.unwrap().into_iter().map(|record| record.key["name"].clone()).collect();
     assert_eq!(names, [json!("INBOX")]);
 }
 
@@ -202,7 +205,9 @@ async fn one_answer_that_cannot_be_read_costs_neither_the_session_nor_another_me
         .say_bytes([metadata(1, 20), metadata(2, 20), metadata(3, 20)].concat())
         .say("{tag} OK done")
         .hear_tagged("UID FETCH 1:3 (UID BODY.PEEK[])")
-        .say_bytes([message(1, "Subject: a\r\n\r\n"), bad.to_owned(), message(3, "Subject: c\r\n\r\n")].concat())
+        .say_bytes(
+            [message(1, "Subject: a\r\n\r\n"), bad.to_owned(), message(3, "Subject: c\r\n\r\n")].concat(),
+        )
         .say("{tag} OK done")
         .hear_tagged("UID SEARCH UID 2")
         .say("* SEARCH 2")
@@ -275,7 +280,11 @@ async fn a_size_that_is_not_true_does_not_fill_the_memory() {
     let records = reader.run("messages").await.unwrap();
     assert_eq!(server.wrong(), Vec::<String>::new());
     assert_eq!(records[0].record["subject"], "long");
-    assert!(records[0].record["defects"].to_string().contains("message_cut"), "{}", records[0].record["defects"]);
+    assert!(
+        records[0].record["defects"].to_string().contains("message_cut"),
+        "{}",
+        records[0].record["defects"]
+    );
 }
 
 #[tokio::test]
@@ -299,7 +308,8 @@ async fn a_silent_server_in_the_middle_of_a_message_is_not_waited_for_for_ever()
 #[tokio::test]
 async fn half_a_thousand_million_vanished_messages_cost_nothing() {
     const QRESYNC: &str = "* CAPABILITY IMAP4rev1 ENABLE QRESYNC CONDSTORE ESEARCH";
-    let enabled = |script: Script| script.hear_tagged("ENABLE QRESYNC").say("* ENABLED QRESYNC").say("{tag} OK done");
+    let enabled =
+        |script: Script| script.hear_tagged("ENABLE QRESYNC").say("* ENABLED QRESYNC").say("{tag} OK done");
     let listed = |script: Script, messages: u32, next: u32, modseq: u32| {
         script
             .hear_tagged("LIST")
@@ -340,15 +350,17 @@ async fn half_a_thousand_million_vanished_messages_cost_nothing() {
     reader.restart();
     let gone = reader.run("messages").await.unwrap();
     assert_eq!(server.wrong(), Vec::<String>::new());
-    assert_eq!(gone.iter().map(|record| (record.operation, record.uid())).collect::<Vec<_>>(), [(
-        connector_sdk::Operation::Delete,
-        1
-    )]);
+    assert_eq!(
+        gone.iter().map(|record| (record.operation, record.uid())).collect::<Vec<_>>(),
+        [(connector_sdk::Operation::Delete, 1)]
+    );
 }
 
 #[tokio::test]
 async fn who_is_asked_to_slow_down_says_when_it_goes_on() {
-    let script = let_in(PLAIN).hear_tagged("LIST").say("{tag} NO [OVERQUOTA] Account exceeded command or bandwidth limits");
+    let script = let_in(PLAIN)
+        .hear_tagged("LIST")
+        .say("{tag} NO [OVERQUOTA] Account exceeded command or bandwidth limits");
     let server = ScriptedServer::start([script]).await.unwrap();
     let mut resilience = Resilience::default();
     resilience.deadline = Duration::from_secs(10);
@@ -357,4 +369,61 @@ async fn who_is_asked_to_slow_down_says_when_it_goes_on() {
     let error = reader.run("messages").await.unwrap_err();
     assert_eq!(error.class(), Class::RateLimited);
     assert!(error.resume_at().is_some(), "{error:?}");
+}
+
+/// RFC 9051, 6.4.8: `5:*` is the last message, whatever its UID is.
+#[tokio::test]
+async fn the_last_message_is_not_taken_for_a_new_one_and_a_number_in_a_row_not_for_a_uid() {
+    let opened = |script: Script, messages: u32| {
+        script
+            .hear_tagged("EXAMINE")
+            .say(&format!("* {messages} EXISTS"))
+            .say("* OK [UIDVALIDITY 7] valid")
+            .say("{tag} OK done")
+    };
+    let listed = |script: Script| {
+        script
+            .hear_tagged("LIST")
+            .say("* LIST () \"/\" INBOX")
+            .say("{tag} OK done")
+            .hear_tagged("STATUS")
+            .say("{tag} NO not today")
+    };
+    let first = opened(listed(let_in(PLAIN)), 1)
+        .hear_tagged("UID SEARCH UID 1:*")
+        .say("* SEARCH 4")
+        .say("{tag} OK done")
+        .hear_tagged("UID FETCH 4 (UID FLAGS")
+        .say("* 9 FETCH (FLAGS (\\Seen))")
+        .say("* 3 FETCH (UID 3 FLAGS () RFC822.SIZE 1)")
+        .say_bytes(metadata(4, 20))
+        .say("{tag} OK done")
+        .hear_tagged("UID FETCH 4 (UID BODY")
+        .say_bytes(message(9, "Subject: another\r\n\r\n"))
+        .say("* 4 FETCH (FLAGS (\\Seen) BODY[] {3}\r\nabc)")
+        .say_bytes(message(4, "Subject: a\r\n\r\n"))
+        .say_bytes(message(4, "Subject: again\r\n\r\n"))
+        .say("{tag} OK done");
+    let second = opened(listed(let_in(PLAIN)), 1)
+        .hear_tagged("UID SEARCH UID 5:*")
+        .say("* SEARCH 4")
+        .say("{tag} OK done");
+    let (server, mut reader) = reader([first, second]).await;
+    let read = reader.run("messages").await.unwrap();
+    assert_eq!(read.iter().map(|record| record.uid()).collect::<Vec<_>>(), [4]);
+    assert_eq!(read[0].record["subject"], "a");
+    reader.restart();
+    assert_eq!(reader.run("messages").await.unwrap(), []);
+    assert_eq!(server.wrong(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_search_that_is_not_answered_is_not_taken_for_an_empty_mailbox() {
+    const ESEARCH: &str = "* CAPABILITY IMAP4rev1 ESEARCH";
+    let script =
+        examined(inbox(let_in(ESEARCH), 3), 3).hear_tagged("UID SEARCH RETURN (ALL)").say("{tag} OK done");
+    let (_server, mut reader) = reader([script]).await;
+    let error = reader.run("messages").await.unwrap_err();
+    assert_eq!(error.class(), Class::Transient, "{error}");
+    assert!(reader.state.partitions.is_empty());
 }

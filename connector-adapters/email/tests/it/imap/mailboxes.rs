@@ -76,7 +76,10 @@ async fn a_mailbox_that_goes_between_plan_and_read_is_skipped() {
     ada.delete("Work").await.unwrap();
     let request = ReadRequest::new(reader.cx.clone(), selection, work);
     let messages: Vec<_> = reader.connector.read(request).collect().await;
-    assert!(matches!(&messages[..], [Ok(Message::Skip(error))] if error.class() == Class::Permanent), "{messages:?}");
+    assert!(
+        matches!(&messages[..], [Ok(Message::Skip(error))] if error.class() == Class::Permanent),
+        "{messages:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -89,3 +89,51 @@ async fn tokens_let_in_in_either_mechanism_and_an_ended_one_does_not() {
         assert!(!format!("{error:?}").contains(&ended), "{error:?}");
     }
 }
+
+/// An endpoint that gives these tokens, one after the other.
+async fn endpoint(tokens: Vec<String>) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for token in tokens {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            // The form is small, and comes with its head or right after it.
+            while !request.windows(9).any(|window| window == b"client_id") {
+                if stream.read_buf(&mut request).await.unwrap() == 0 {
+                    break;
+                }
+            }
+            let body =
+                json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3600 }).to_string();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            let _ = stream.shutdown().await;
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_the_server_refuses_is_renewed_once_and_the_read_goes_on() {
+    let dovecot = dovecot!(Dovecot::builder());
+    let mut ada = dovecot.session_with(USER, connector_testkit::mail::PASSWORD).await.unwrap();
+    ada.append("INBOX", &super::support::mail(1, 500)).await.unwrap();
+    let (ended, good) =
+        (dovecot.expired_token(USER).unwrap(), dovecot.token(USER, Duration::from_secs(600)).unwrap());
+    let with = |url: String| {
+        let mut config = config(dovecot.address(), USER);
+        let oauth = json!({ "client_id": "app", "refresh_token": "r-1", "token_url": url });
+        config["auth"] = json!({ "xoauth2": { "username": USER, "oauth": oauth } });
+        Reader::new(config)
+    };
+    let mut reader = with(endpoint(vec![ended.clone(), good]).await);
+    assert_eq!(reader.run("messages").await.unwrap().len(), 1);
+    // And not for ever.
+    let mut reader = with(endpoint(vec![ended.clone(), ended]).await);
+    assert_eq!(reader.run("messages").await.unwrap_err().class(), Class::Auth);
+}
