@@ -15,8 +15,17 @@ libfuzzer_sys::fuzz_target!(|mail: &[u8]| {
     let raw = base64::engine::general_purpose::STANDARD.decode(record["raw"].as_str().unwrap()).unwrap();
     assert!(raw == mail, "not the same bytes");
 
-    let caps =
-        Caps { record: 2_000, text: 100, attachment: 10, headers: 3, header: 50, all_headers: 100, parts: 4, depth: 2 };
+    let caps = Caps {
+        record: 2_000,
+        text: 100,
+        attachment: 10,
+        files: 20,
+        headers: 3,
+        header: 50,
+        all_headers: 100,
+        parts: 4,
+        depth: 2,
+    };
     let mut out = b"{".to_vec();
     parse(mail, &Options { caps, raw: true, files: true, size: Some(1 << 30) }, &mut out);
     out.push(b'}');
