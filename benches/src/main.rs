@@ -10,6 +10,7 @@
 
 mod bulk;
 mod checkpoint;
+mod mail;
 mod pages;
 mod slack;
 mod usage;
@@ -50,6 +51,18 @@ fn main() -> Outcome<()> {
             println!("{}", serde_json::to_string(&ways::read(way, url)?)?);
             Ok(())
         }
+        Some("mail-read") => {
+            let way = arguments.get(1).ok_or("which way?")?;
+            let address = arguments.get(2).ok_or("from where?")?;
+            println!("{}", serde_json::to_string(&mail::read(way, address)?)?);
+            Ok(())
+        }
+        Some("mail") => mail::compare(option("--messages", 100_000)?, option("--rounds", 3)?),
+        Some("mail-unchanged") => mail::unchanged(
+            option("--mailboxes", 100)?,
+            option("--messages", 10_000)?,
+            option("--rounds", 5)?,
+        ),
         Some("checkpoint") => checkpoint::measure(option("--count", 2_000)?, option("--rounds", 5)?),
         _ => compare(option("--records", 500_000)?, option("--rounds", 5)?),
     }

@@ -154,7 +154,7 @@ async fn slack_run(url: &str, out: &Path, format: Format) -> Outcome<(u64, u64)>
     run_of(cx, connector, door.manifest().clone(), out, format, false, streams).await
 }
 
-async fn run_of(
+pub(crate) async fn run_of(
     cx: Context,
     connector: Arc<dyn Connector>,
     manifest: Manifest,

@@ -28,6 +28,8 @@ pub(crate) mod wire;
 
 use connector_sdk::{Context, Factory, contract::TypedFactory};
 
+#[cfg(fuzzing)]
+pub(crate) use self::wire::fuzz;
 pub use self::{
     config::{After, Attachments, ImapConfig},
     connector::Imap,

@@ -3,6 +3,9 @@
 mod auth;
 mod config;
 mod fault;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod imap;
 pub mod mime;
 mod sasl;

@@ -33,6 +33,8 @@ mod structure;
 mod transfer;
 mod words;
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use defect::Defects;
 use record::Writer;
@@ -47,11 +49,13 @@ pub struct Caps {
     pub text: usize,
     /// Bytes of an attachment that is stored as a file.
     pub attachment: usize,
+    /// Bytes of all attachments of one mail that are stored as files.
+    pub files: usize,
     /// Fields of a message.
     pub headers: usize,
     /// Bytes of one field that are looked at.
     pub header: usize,
-    /// Bytes of all fields of the mail and of the messages in it that `headers` holds.
+    /// Bytes of all fields of the mail and of the messages in it that `headers` holds, and of all lists of addresses.
     pub all_headers: usize,
     /// Parts and messages.
     pub parts: usize,
@@ -60,13 +64,14 @@ pub struct Caps {
 }
 
 impl Default for Caps {
-    /// A record of 15 MiB, which is within what a host takes (16 MiB); 4 MiB of text and of HTML; attachments of any size;
+    /// A record of 15 MiB, which is within what a host takes (16 MiB); 4 MiB of text and of HTML; attachments of any size, 256 MiB in all;
     /// 1,000 fields of 256 KiB, 1 MiB in all; 10,000 parts; 32 levels.
     fn default() -> Self {
         Self {
             record: 15 << 20,
             text: 4 << 20,
             attachment: usize::MAX,
+            files: 256 << 20,
             headers: 1_000,
             header: 256 << 10,
             all_headers: 1 << 20,
@@ -95,10 +100,28 @@ pub struct Options {
 pub struct File {
     /// Their SHA-256.
     pub sha256: [u8; 32],
-    /// The bytes.
-    pub bytes: Bytes,
+    contents: Contents,
     /// Where in the buffer `null` stands for its path.
     places: Vec<usize>,
+}
+
+impl File {
+    /// The bytes, given the mail that they are of.
+    #[must_use]
+    pub fn bytes(&self, raw: &[u8]) -> Bytes {
+        match &self.contents {
+            Contents::Within(range) => Bytes::copy_from_slice(raw.get(range.clone()).unwrap_or_default()),
+            Contents::Decoded(bytes) => bytes.clone(),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Contents {
+    /// They stand in the mail.
+    Within(Range<usize>),
+    /// They had to be decoded.
+    Decoded(Bytes),
 }
 
 /// What the caller has to know besides what was written.
@@ -158,6 +181,8 @@ pub fn parse(raw: &[u8], options: &Options, out: &mut Vec<u8>) -> Parsed {
         files: Vec::new(),
         start,
         fields: options.caps.all_headers,
+        lists: options.caps.all_headers,
+        room_for_files: options.caps.files,
         scratch: Vec::new(),
         full: false,
     };

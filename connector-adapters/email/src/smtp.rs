@@ -15,6 +15,8 @@ mod deliver;
 mod dkim;
 mod ehlo;
 mod fault;
+#[cfg(fuzzing)]
+pub(crate) mod fuzz;
 mod gate;
 mod input;
 mod ledger;

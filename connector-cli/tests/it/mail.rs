@@ -13,7 +13,7 @@ fn folder(postfix: &Postfix) -> tempfile::TempDir {
     let template = format!(
         "connector: email/smtp\ntenant: acme\nname: acme-mail\nconfig:\n  host: localhost\n  port: {}\n  \
          auth: {{ password: {{ username: sender@example.test, password: \"${{secret:SMTP}}\" }} }}\n  from: sender@example.test\n\
-         network: {{ allow: [127.0.0.0/8, \"::1/128\"], ca_file: {} }}\nstreams: []\nbronze: {{ path: ./bronze }}\n",
+         network: {{ allow: [127.0.0.0/8, \"::1/128\"], ca_file: {} }}\nbronze: {{ path: ./bronze }}\n",
         postfix.tls_address().port(),
         postfix.authority_file().display(),
     );

@@ -6,6 +6,8 @@
 //! ```
 
 mod framer;
+#[cfg(fuzzing)]
+mod fuzz;
 mod response;
 mod token;
 
@@ -16,6 +18,8 @@ use connector_sdk::{Clock, Counters, Delivery, Error, Result, clock::timeout, ne
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use self::framer::{Frame, Framer};
+#[cfg(fuzzing)]
+pub(crate) use self::fuzz::fuzz;
 pub(crate) use self::{
     framer::Limits,
     response::{Condition, Kind, Response, Status},

@@ -39,7 +39,8 @@ impl<'a> Parameters<'a> {
             .collect();
         let mut found = Self { value, all: Vec::new() };
         let mut rest = &field[end..];
-        while found.all.len() < MOST {
+        // Each turn may look at all that is left, whether it finds a parameter or not.
+        for _ in 0..MOST {
             rest = skip(rest, |byte| byte.is_ascii_whitespace() || byte == b';');
             let Some(name_end) = rest.iter().position(|byte| matches!(byte, b'=' | b';')) else { break };
             let name = rest[..name_end].trim_ascii();

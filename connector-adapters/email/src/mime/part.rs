@@ -43,6 +43,9 @@ const LONGEST_ID: usize = 998;
 /// RFC 6838 §4.2: a type and a subtype have 127 characters each.
 const LONGEST_MEDIA: usize = 255;
 
+/// RFC 2046 §5.1.1: 70 characters. It is compared with each line that begins with dashes, so it has no line of its own.
+const LONGEST_BOUNDARY: usize = 256;
+
 const TYPE: u8 = 1;
 const ENCODING: u8 = 2;
 const DISPOSITION: u8 = 4;
@@ -93,7 +96,10 @@ impl Content {
         }
         self.charset =
             parameters.bytes("charset").map(|label| String::from_utf8_lossy(&label).trim().to_owned());
-        self.boundary = parameters.bytes("boundary").map(|boundary| boundary.into_owned());
+        let boundary = parameters.bytes("boundary").map(|boundary| boundary.into_owned());
+        self.boundary = boundary.filter(|boundary| {
+            boundary.len() <= LONGEST_BOUNDARY && !boundary.iter().any(u8::is_ascii_control)
+        });
         let whole = parameters.value.split_once('/').is_some_and(|(kind, subtype)| {
             !kind.is_empty()
                 && !subtype.is_empty()

@@ -16,7 +16,7 @@ use super::part::Disposition;
 use super::structure::{self, Leaf, Message, Role, Tree};
 use super::transfer::{self, Encoding};
 use super::words;
-use super::{File, Options};
+use super::{Contents, File, Options};
 
 /// Who a message is from and to, in the order of the record.
 const ADDRESSES: [(&str, &str); 5] =
@@ -33,6 +33,10 @@ pub(super) struct Writer<'w, 'a> {
     pub(super) start: usize,
     /// Bytes of header fields that may still be written.
     pub(super) fields: usize,
+    /// Bytes of address lists that may still be read.
+    pub(super) lists: usize,
+    /// Bytes of files that may still be handed over.
+    pub(super) room_for_files: usize,
     pub(super) scratch: Vec<u8>,
     /// Something was left out because the record is full.
     pub(super) full: bool,
@@ -120,10 +124,21 @@ impl Writer<'_, '_> {
         }
         json::string_or_null(self.out, date.and_then(|(_, utc)| utc).as_deref());
         self.out.extend_from_slice(b",\"subject\":");
-        let subject = once(&known.subject).map(|value| words::text(self.cut(value)).text);
-        json::string_or_null(self.out, subject.as_deref());
+        match once(&known.subject).map(|value| words::text(self.cut(value)).text) {
+            Some(subject) => {
+                self.out.push(b'"');
+                let kept = json::escaped_within(self.out, &subject, self.room() / 2);
+                self.out.push(b'"');
+                if kept < subject.len() {
+                    self.defects.add("header_cut", &named("subject", place), None);
+                }
+            }
+            None => self.out.extend_from_slice(b"null"),
+        }
         for ((member, name), values) in ADDRESSES.iter().zip(&known.addresses) {
-            self.addresses(data, member, values);
+            if self.addresses(data, member, values) {
+                self.defects.add("addresses_cut", &named(name, place), None);
+            }
             if values.len() > 1 {
                 self.defects.add("header_repeated", &named(name, place), None);
             }
@@ -135,7 +150,8 @@ impl Writer<'_, '_> {
         let mut first = true;
         for value in &known.references {
             for id in ids::ids(self.cut(&data[value.clone()])) {
-                if self.room() < id.len() * 6 {
+                if self.room() < id.len() * 6 + 64 {
+                    self.defects.add("references_cut", &named("references", place), None);
                     break;
                 }
                 separate(self.out, &mut first);
@@ -150,28 +166,40 @@ impl Writer<'_, '_> {
         &value[..value.len().min(self.options.caps.header)]
     }
 
-    /// All mailboxes of all fields of that name: a second `To` is not lost.
-    fn addresses(&mut self, data: &[u8], member: &str, values: &[std::ops::Range<usize>]) {
+    /// All mailboxes of all fields of that name: a second `To` is not lost. Says whether something was cut.
+    fn addresses(&mut self, data: &[u8], member: &str, values: &[std::ops::Range<usize>]) -> bool {
         self.out.extend_from_slice(b",\"");
         self.out.extend_from_slice(member.as_bytes());
         self.out.extend_from_slice(b"\":[");
         let mut first = true;
         // Half of what is left: the rest of the record has something to say too.
         let limit = self.out.len() + self.room() / 2;
+        let mut cut = false;
         for value in values {
-            let value = self.cut(&data[value.clone()]);
+            let whole = &data[value.clone()];
+            let value = self.cut(whole);
+            let value = &value[..value.len().min(self.lists)];
+            self.lists -= value.len();
+            cut |= value.len() < whole.len();
             let out = &mut *self.out;
             address::list(value, |mailbox| {
+                let one =
+                    [&mailbox.name, &mailbox.address].into_iter().flatten().map(String::len).sum::<usize>();
+                if out.len() + one * 6 + 64 > limit {
+                    cut = true;
+                    return false;
+                }
                 separate(out, &mut first);
                 out.extend_from_slice(b"{\"name\":");
                 json::string_or_null(out, mailbox.name.as_deref());
                 out.extend_from_slice(b",\"address\":");
                 json::string_or_null(out, mailbox.address.as_deref());
                 out.push(b'}');
-                out.len() < limit
+                true
             });
         }
         self.out.push(b']');
+        cut
     }
 
     /// All fields in order. `raw` is there where `value` is not what was sent but for its folds.
@@ -309,13 +337,20 @@ impl Writer<'_, '_> {
         let place = out.len();
         out.extend_from_slice(b"null");
         if self.options.files {
-            if bytes.len() > self.options.caps.attachment {
+            if let Some(known) = self.files.iter_mut().find(|file| file.sha256 == sha256) {
+                known.places.push(place);
+            } else if bytes.len() > self.options.caps.attachment || bytes.len() > self.room_for_files {
                 let size = format!("{} bytes, not stored", bytes.len());
                 self.defects.add("attachment_cut", &structure::place(&leaf.path), Some(&size));
-            } else if let Some(known) = self.files.iter_mut().find(|file| file.sha256 == sha256) {
-                known.places.push(place);
             } else {
-                self.files.push(File { sha256, bytes: Bytes::copy_from_slice(bytes), places: vec![place] });
+                self.room_for_files -= bytes.len();
+                // What is in the mail as it is needs no copy: messages in messages are said again and again.
+                let contents = if leaf.buffer == 0 && leaf.encoding.is_identity() {
+                    Contents::Within(leaf.body.clone())
+                } else {
+                    Contents::Decoded(Bytes::copy_from_slice(bytes))
+                };
+                self.files.push(File { sha256, contents, places: vec![place] });
             }
         }
         self.scratch = scratch;

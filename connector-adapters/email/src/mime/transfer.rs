@@ -35,6 +35,11 @@ impl Encoding {
         }
     }
 
+    /// Whether the bytes are as they stand.
+    pub(super) fn is_identity(self) -> bool {
+        matches!(self, Self::Identity | Self::Unknown)
+    }
+
     /// Decodes a body, into `scratch` where something has to be decoded. Says also whether all of it was well-formed.
     pub(super) fn decode<'a>(self, body: &'a [u8], scratch: &'a mut Vec<u8>) -> (&'a [u8], bool) {
         scratch.clear();

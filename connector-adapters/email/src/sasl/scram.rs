@@ -114,7 +114,7 @@ impl Scram {
         let mut proof = client_key;
         proof.iter_mut().zip(signature.iter()).for_each(|(key, signature)| *key ^= signature);
         self.state = State::Proven(mac(&*mac(&*salted, b"Server Key"), signed.as_bytes()));
-        Ok(Words::new(format!("{without_proof},p={}", STANDARD.encode(&*proof)).into_bytes()))
+        Ok(Words::new(format!("{without_proof},p={}", STANDARD.encode(*proof)).into_bytes()))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_lc_rs::rand;
 use connector_sdk::{
-    Class, Context, Delivery, Error, Result,
+    Class, Context, Delivery, Error, Result, Timestamp,
     contract::{ActionOutcome, ActionRequest, ActionSpec, ActionStatus},
 };
 use schemars::{JsonSchema, schema_for};
@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::{
     alert::Alert,
     compose::{Given, Mail, compose},
-    deliver::Deliverer,
+    deliver::{Delivered, Deliverer},
     input::{Dsn, Recipient, Send, Sent, Status, wrong},
     ledger::{self, Ledger},
     transaction::{Fate, Kind},
@@ -65,7 +65,7 @@ impl Actor {
         let Some(mark) = mark else {
             let known = vec![None; mail.recipients.len()];
             let delivered = self.deliverer.deliver(cx, &mail, input.dsn.as_ref(), known).await?;
-            return outcome(&mail, delivered.fates, delivered.dsn);
+            return outcome(cx, &mail, delivered);
         };
         let page = self.ledger.page(mark);
         let mut page = page.lock().await;
@@ -92,7 +92,7 @@ impl Actor {
         for (name, fate) in names.into_iter().zip(&delivered.fates) {
             page.insert(name, fate.clone());
         }
-        outcome(&mail, delivered.fates, delivered.dsn)
+        outcome(cx, &mail, delivered)
     }
 
     fn mail(&self, cx: &Context, input: &Send, mark: Option<&ledger::Mark>) -> Result<Mail> {
@@ -144,7 +144,8 @@ fn read<T: DeserializeOwned>(input: Value) -> Result<T> {
 }
 
 /// The answer to all that has become of a mail.
-fn outcome(mail: &Mail, fates: Vec<Fate>, dsn: Option<bool>) -> Result<ActionOutcome> {
+fn outcome(cx: &Context, mail: &Mail, delivered: Delivered) -> Result<ActionOutcome> {
+    let Delivered { fates, dsn } = delivered;
     let count = |kind: Kind| fates.iter().filter(|fate| fate.kind == kind).count();
     let (accepted, unknown, deferred) = (count(Kind::Accepted), count(Kind::Unknown), count(Kind::Deferred));
     let status = match (accepted, unknown) {
@@ -159,7 +160,7 @@ fn outcome(mail: &Mail, fates: Vec<Fate>, dsn: Option<bool>) -> Result<ActionOut
             let what = "it is unknown whether the mail was taken: look before sending it again";
             Some(Error::new(Class::Ambiguous, "send", what).with_delivery(Delivery::Unknown))
         }
-        _ => Some(refusal(&fates, deferred)),
+        _ => Some(refusal(&fates, deferred, cx.clock().now())),
     };
     let error = error.map(|error| {
         let refused = fates.len() - accepted - unknown - deferred;
@@ -178,7 +179,7 @@ fn outcome(mail: &Mail, fates: Vec<Fate>, dsn: Option<bool>) -> Result<ActionOut
 }
 
 /// What is said of all who did not get it: whether coming back helps comes first.
-fn refusal(fates: &[Fate], deferred: usize) -> Error {
+fn refusal(fates: &[Fate], deferred: usize, now: Timestamp) -> Error {
     let of = |kind: Kind| fates.iter().filter(move |fate| fate.kind == kind);
     let kind = if deferred > 0 { Kind::Deferred } else { Kind::Refused };
     let (what, otherwise) = match kind {
@@ -193,7 +194,7 @@ fn refusal(fates: &[Fate], deferred: usize) -> Error {
         None => error,
     };
     match soonest {
-        Some(wait) => error.with_retry_after(wait),
+        Some(wait) => error.with_retry_after(wait).with_resume_at(now + wait),
         None => error,
     }
 }

@@ -232,9 +232,9 @@ fn domain_of(text: &str) -> Option<String> {
     if !text.chars().all(is_bare) {
         return None;
     }
-    // Non-ASCII names, by the rules that browsers have; others are left as they were given.
+    // Non-ASCII names, by the rules that browsers have. One address is one, however it is written.
     let ascii = match text.is_ascii() {
-        true => text.to_owned(),
+        true => text.to_ascii_lowercase(),
         false => match Host::parse(text).ok()? {
             Host::Domain(domain) => domain,
             _ => return None,
@@ -268,6 +268,7 @@ mod tests {
             ("\"a b\"@[127.0.0.1]", None, "\"a b\"@[127.0.0.1]"),
             ("a@[IPv6:::1]", None, "a@[IPv6:::1]"),
             ("a@localhost", None, "a@localhost"),
+            ("A.b@Example.COM", None, "A.b@example.com"),
         ] {
             let mailbox = parse(text).unwrap();
             assert_eq!((mailbox.name.as_deref(), mailbox.address.to_string().as_str()), (name, address));

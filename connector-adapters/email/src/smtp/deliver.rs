@@ -59,7 +59,7 @@ struct Progress {
 
 impl Deliverer {
     pub(super) fn new(gate: Gate, cx: &Context) -> Self {
-        let budget = RetryBudget::new(cx.resilience().retry_budget.clone());
+        let budget = RetryBudget::new(cx.resilience().retry_budget);
         Self { gate, budget, jitter: Jitter::new(cx.seed()) }
     }
 

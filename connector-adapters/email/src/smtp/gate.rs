@@ -33,7 +33,7 @@ impl Gate {
     pub(super) fn new(server: Server, cx: &Context) -> Self {
         Self {
             permits: Semaphore::new(server.settings.connections),
-            breaker: Breaker::new(cx.resilience().breaker.clone()),
+            breaker: Breaker::new(cx.resilience().breaker),
             refused: Mutex::default(),
             server,
         }

@@ -160,6 +160,11 @@ impl Session {
     /// # Errors
     /// When the connection is lost before the mail was sent whole.
     async fn converse(&mut self, envelope: Envelope<'_>, fates: &mut [Option<Fate>]) -> Result<Fate, Error> {
+        // What was said too much would be taken for the answer to what comes next.
+        if self.wire.has_more() {
+            self.wire.give_up();
+            return Err(Error::transient(OPERATION, "the server has said more than it was asked"));
+        }
         let asked: Vec<usize> = (0..fates.len()).filter(|index| fates[*index].is_none()).collect();
         let Some(sender) = self.mail_command(&envelope, &asked) else {
             return Ok(Fate::impossible(

@@ -23,6 +23,8 @@ use super::reply::{Replies, Reply};
 const FINAL: Duration = Duration::from_secs(600);
 /// A piece of a mail.
 const PIECE: usize = 64 << 10;
+/// What is read of replies at once.
+const BUFFER: usize = 4_096;
 
 /// When things have to be over.
 #[derive(Debug, Clone)]
@@ -70,6 +72,8 @@ impl Limits {
 pub(super) struct Wire {
     stream: Stream,
     replies: Replies,
+    /// What is being read. Not within a future, which would be moved with it.
+    buffer: Box<[u8]>,
     limits: Limits,
     /// Nothing can be said any more.
     is_over: bool,
@@ -77,11 +81,16 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(stream: Stream, limits: Limits) -> Self {
-        Self { stream, replies: Replies::default(), limits, is_over: false }
+        Self { stream, replies: Replies::default(), buffer: vec![0; BUFFER].into(), limits, is_over: false }
     }
 
     pub(super) fn is_over(&self) -> bool {
         self.is_over
+    }
+
+    /// Nothing is said any more.
+    pub(super) fn give_up(&mut self) {
+        self.is_over = true;
     }
 
     /// Whether the server has said something that it was not asked for, or half of it.
@@ -162,12 +171,11 @@ impl Wire {
                         .with_context("to_mend", "is it the right port, and the right `tls`?"));
                 }
             }
-            let mut bytes = [0; 4096];
-            let read = self.stream.read(&mut bytes).await.map_err(|error| lost(operation, error))?;
+            let read = self.stream.read(&mut self.buffer).await.map_err(|error| lost(operation, error))?;
             if read == 0 {
                 return Err(Error::transient(operation, "the server has hung up"));
             }
-            self.replies.push(bytes.get(..read).unwrap_or_default());
+            self.replies.push(self.buffer.get(..read).unwrap_or_default());
         }
     }
 }

@@ -99,7 +99,7 @@ impl Composer {
             // Before the record that names them.
             let mut paths = Vec::with_capacity(parsed.files.len());
             for file in &parsed.files {
-                paths.push(keeper.keep(file.sha256, file.bytes.clone()).await?);
+                paths.push(keeper.keep(file.sha256, file.bytes(body)).await?);
             }
             parsed.name_files(&mut self.record, &paths);
         }

@@ -168,3 +168,9 @@ proptest! {
         prop_assert_eq!(responses(&all, chunk), whole);
     }
 }
+
+#[test]
+fn a_line_full_of_braces_takes_no_longer_than_it_is() {
+    let line = b"{ ".repeat(512 << 10);
+    assert_eq!(tokens(&line).unwrap().len(), 512 << 10);
+}

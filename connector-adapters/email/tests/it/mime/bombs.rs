@@ -104,8 +104,8 @@ fn half_a_million_parts_are_cut_at_the_cap() {
 }
 
 #[test]
-fn lines_of_many_megabytes_take_no_longer_than_they_are() {
-    let size = 4 << 20;
+fn lines_of_a_megabyte_take_no_longer_than_they_are() {
+    let size = 1 << 20;
     let fields: &[(&str, &[u8])] = &[
         ("Subject", b"=?"),
         ("Subject", b" =?utf-8?q?a"),
@@ -137,6 +137,57 @@ fn lines_of_many_megabytes_take_no_longer_than_they_are() {
         let mut mail = format!("{name}: ").into_bytes();
         mail.extend_from_slice(&piece.repeat(size / piece.len()));
         bounded(mail, |_, _| ());
+    }
+}
+
+#[test]
+fn a_boundary_is_one_line_and_not_long() {
+    // Each line that begins with dashes would be compared with all of it.
+    let dashes = "%0A--".repeat(2_000);
+    let mut mail = format!("Content-Type: multipart/mixed; boundary*=''{dashes}\r\n\r\n").into_bytes();
+    mail.extend_from_slice(&b"\n--".repeat(2 << 20));
+    bounded(mail, |record, _| assert!(defects(&record).contains(&"boundary_missing")));
+}
+
+#[test]
+fn fields_full_of_no_parameters_are_read_to_an_end() {
+    let field = "Content-Type: a/b\r\nContent-Disposition: attachment;".to_owned()
+        + &"=\r\n =".repeat(2_500)
+        + "\r\n\r\n";
+    let mail = "Content-Type: multipart/mixed; boundary=b\r\n\r\n".to_owned()
+        + &format!("--b\r\n{field}").repeat(1_000);
+    bounded(mail.into_bytes(), |record, _| {
+        assert_eq!(record["attachments"].as_array().unwrap().len(), 1_000)
+    });
+}
+
+#[test]
+fn files_of_messages_in_messages_have_a_cap_together() {
+    let mut mail = b"Content-Type: message/rfc822\r\n\r\n".repeat(30);
+    mail.extend_from_slice(&b"x\r\n".repeat(100_000));
+    let caps = Caps { files: 1_000_000, ..Caps::default() };
+    let (record, parsed) = record_with(&mail, &Options { caps, files: true, ..Options::default() });
+    let sum: usize = parsed.files.iter().map(|file| file.bytes(&mail).len()).sum();
+    assert!(sum <= 1_000_000, "{sum}");
+    assert!(defects(&record).contains(&"attachment_cut"));
+}
+
+#[test]
+fn a_subject_and_lists_of_addresses_keep_to_the_cap_and_say_so() {
+    let mut mail = b"Subject: ".to_vec();
+    mail.extend_from_slice(&[1; 200_000]);
+    mail.extend_from_slice(b"\r\nReferences: ");
+    mail.extend_from_slice(&b"<0123456789@example.org>".repeat(10_000));
+    mail.extend_from_slice(b"\r\nTo: ");
+    mail.extend_from_slice(&b"a@b,".repeat(20_000));
+    let caps = Caps { record: 100_000, ..Caps::default() };
+    let mut out = b"{".to_vec();
+    parse(&mail, &Options { caps, ..Options::default() }, &mut out);
+    out.push(b'}');
+    assert!(out.len() < 110_000, "{}", out.len());
+    let record: Value = serde_json::from_slice(&out).unwrap();
+    for kind in ["header_cut", "addresses_cut"] {
+        assert!(defects(&record).contains(&kind), "{kind}");
     }
 }
 

@@ -31,7 +31,7 @@ fn record_with_files(mail: &[u8]) -> (Value, Vec<(String, Vec<u8>)>) {
     let names: Vec<String> = parsed.files.iter().map(|file| hex(&file.sha256)).collect();
     parsed.name_files(&mut out, &names);
     out.push(b'}');
-    let files = parsed.files.iter().map(|file| (hex(&file.sha256), file.bytes.to_vec())).collect();
+    let files = parsed.files.iter().map(|file| (hex(&file.sha256), file.bytes(mail).to_vec())).collect();
     (serde_json::from_slice(&out).unwrap(), files)
 }
 

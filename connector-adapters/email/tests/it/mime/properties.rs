@@ -41,6 +41,7 @@ fn check(mail: &[u8]) {
         record: 2_000,
         text: 100,
         attachment: 10,
+        files: 20,
         headers: 3,
         header: 50,
         all_headers: 100,
@@ -52,7 +53,7 @@ fn check(mail: &[u8]) {
     out.push(b'}');
     let _: Value = serde_json::from_slice(&out).expect("JSON with small caps");
     assert!(out.len() < 64_000, "{} bytes with small caps", out.len());
-    assert!(parsed.files.iter().all(|file| file.bytes.len() <= 10));
+    assert!(parsed.files.iter().all(|file| file.bytes(mail).len() <= 10));
 }
 
 proptest! {
@@ -61,6 +62,48 @@ proptest! {
     #[test]
     fn what_looks_like_a_mail_is_a_record(mail in mail()) {
         check(&mail);
+    }
+
+    #[test]
+    fn a_text_is_what_was_sent_however_it_is_encoded(text in "[ -~\\r\\n\\t\"\\\\é€𝄞\\x00-\\x1f]{0,200}") {
+        let head = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ";
+        let base64 = base64::engine::general_purpose::STANDARD.encode(&text);
+        let lines = base64.as_bytes().chunks(76).map(|line| format!("{}\r\n", std::str::from_utf8(line).unwrap()));
+        let hex: String = text.bytes().map(|byte| format!("={byte:02X}")).collect();
+        let bodies = [("8bit", text.clone()), ("base64", lines.collect()), ("quoted-printable", hex)];
+        for (encoding, body) in bodies {
+            let record = super::record(format!("{head}{encoding}\r\n\r\n{body}").as_bytes());
+            prop_assert_eq!(record["text"].as_str().unwrap(), &text, "{}", encoding);
+            prop_assert_eq!(record["defects"].as_array().unwrap().len(), 0);
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_cut_is_a_beginning(text in "[ -~é€𝄞\"\\x00-\\x1f]{0,200}", room in 0_usize..300) {
+        let caps = Caps { text: room, ..Caps::default() };
+        let mail = format!("Content-Type: text/plain; charset=utf-8\r\n\r\n{text}");
+        let (record, _) = super::record_with(mail.as_bytes(), &Options { caps, ..Options::default() });
+        let kept = record["text"].as_str().unwrap();
+        prop_assert!(text.starts_with(kept));
+        prop_assert_eq!(kept.len() < text.len(), super::defects(&record).contains(&"text_cut"));
+        prop_assert!(serde_json::to_string(kept).unwrap().len() <= room + 2);
+    }
+
+    #[test]
+    fn encoded_words_are_one_text_wherever_they_are_cut(text in "[a-zé€𝄞]{1,40}", cuts in vec(1_usize..9, 1..30)) {
+        let mut rest = text.as_bytes();
+        let mut subject = String::new();
+        for cut in cuts.iter().cycle() {
+            let (word, after) = rest.split_at((*cut).min(rest.len()));
+            let word = base64::engine::general_purpose::STANDARD.encode(word);
+            subject.push_str(&format!("=?utf-8?b?{word}?=\r\n "));
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        let record = super::record(format!("Subject: {subject}\r\n\r\n").as_bytes());
+        prop_assert_eq!(record["subject"].as_str().unwrap(), text);
     }
 
     #[test]

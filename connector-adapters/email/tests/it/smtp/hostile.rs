@@ -185,6 +185,26 @@ fn a_server_that_speaks_something_else_is_said_to_and_nothing_is_sent_to_it() {
 }
 
 #[test]
+fn a_server_that_answers_more_than_it_was_asked_is_not_believed_about_the_next() {
+    within(async {
+        let script = greeting(&[]).hear("MAIL").say("250 ok");
+        let script = (0..100).fold(script, |script, _| script.hear("RCPT").say("250 ok"));
+        let script = script.hear("DATA").say("354 go on").hear_until("\r\n.\r\n");
+        let server = scripted(script.say_bytes("250 queued\r\n250 and more\r\n").stall()).await;
+        let to: Vec<String> = (0..101).map(|n| format!("r{n}@b.test")).collect();
+        let cx = hasty(Duration::from_secs(20));
+        let outcome = send_once(&config(server.address()), &cx, mail(json!(to))).await.unwrap();
+        assert_eq!(outcome.status, ActionStatus::Partial);
+        let statuses = statuses(&outcome);
+        assert!(
+            statuses[..100].iter().all(|status| status == "accepted") && statuses[100] == "deferred",
+            "{statuses:?}"
+        );
+        assert_eq!(server.heard()[0].matches("MAIL FROM").count(), 1);
+    });
+}
+
+#[test]
 fn an_address_that_is_not_public_is_refused_unless_the_network_allows_it() {
     within(async {
         let server = ScriptedServer::start([Script::new()]).await.unwrap();
