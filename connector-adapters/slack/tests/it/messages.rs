@@ -2,14 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use connector_sdk::{Operation, Timestamp};
+use connector_sdk::{Context, Network, Operation, Timestamp};
 use connector_testkit::{
+    clock::FastClock,
     fault::{Fault, Matcher, Seen},
     slack::ChannelKind,
 };
 use serde_json::json;
 
-use super::host::{DAY, Host, MINUTE, T0, config, small, start, with, within};
+use super::host::{DAY, Host, MINUTE, T0, config, connect, small, start, with, within};
 
 #[test]
 fn a_channel_that_fits_takes_one_request_and_comes_oldest_first() {
@@ -176,5 +177,30 @@ fn messages_and_replies_carry_fields_and_subtypes_nobody_knows_byte_for_byte() {
             !host.bronze.is_empty() && host.bronze.iter().all(|row| row.text == fault),
             "not a byte is changed"
         );
+    });
+}
+
+#[test]
+fn our_own_pace_stays_within_the_vendors_tiers_from_the_first_request_on() {
+    within(async {
+        // One clock, which both go by: more pages than a minute's budget.
+        let clock = FastClock::shared();
+        let ws = small().messages(320).clock(Arc::clone(&clock)).start().await.unwrap();
+        ws.tiers(true);
+        let mut host = Host::new(&with(config(&ws), "page_size", json!(8)), "messages").await;
+        let mut resilience = host.cx.resilience().clone();
+        resilience.paced = true;
+        host.cx = Context::builder("acme", "acme-chat")
+            .network(Network::loopback())
+            .resilience(resilience)
+            .clock(clock)
+            .seed(7)
+            .build();
+        host.connector = connect(&with(config(&ws), "page_size", json!(8)), &host.cx).unwrap();
+        host.run().await.clean();
+        host.assert_holds_messages(&ws);
+        let asked = ws.requests_to("conversations.history").len();
+        assert!(asked > 60, "{asked} requests do not fill a minute's budget of 50");
+        assert_eq!(ws.limited(), 0, "the vendor had to say it");
     });
 }

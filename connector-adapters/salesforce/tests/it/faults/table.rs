@@ -39,7 +39,9 @@ impl Scene {
     async fn for_scenario(trouble: &Trouble, scenario: Scenario) -> Self {
         // Of two pages on their way nobody knows which one meets a broken connection.
         let page_rows = if matches!(trouble, Trouble::Line(_)) { 1_000 } else { 200 };
-        let jobs = Bulk { polls_until_done: 0, page_rows, ..Bulk::default() };
+        // One that is given up still runs then.
+        let polls_until_done = u32::from(scenario == Scenario::Abandoned);
+        let jobs = Bulk { polls_until_done, page_rows, ..Bulk::default() };
         let builder = FakeOrg::builder().accounts(1).bulk(jobs);
         let builder = if scenario == Scenario::Wide {
             builder.contacts(1).wide(800, scenario.rows())

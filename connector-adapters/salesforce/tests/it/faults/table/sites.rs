@@ -150,7 +150,11 @@ pub(super) fn exception(kind: &Kind, site: Site, times: Times) -> Option<Outcome
         ("gzip_bomb", "list pages", Lasting) => Some(Recovers),
         // A job that is not deleted now is deleted by the next run, or by the vendor: no run fails for it. But what
         // closes the way to the vendor closes it for the requests that follow, too.
-        ("wait_hours" | "refused" | "connections_wait", "delete job", _) => None,
+        (
+            "wait_hours" | "refused" | "connections_wait",
+            "delete job" | "delete aborted job" | "abort job",
+            _,
+        ) => None,
         (_, "delete job" | "delete aborted job" | "abort job", _) => Some(Recovers),
         _ => None,
     }
