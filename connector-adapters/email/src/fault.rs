@@ -46,7 +46,9 @@ impl Refusal {
     pub(crate) fn classified(condition: &Condition<'_>, shows: Option<&Credential>) -> (Self, Class) {
         let text = match shows {
             Some(credential) => {
-                let whole = String::from_utf8_lossy(condition.text.get(..condition.text.len().min(LOOKED_AT)).unwrap_or_default());
+                let whole = String::from_utf8_lossy(
+                    condition.text.get(..condition.text.len().min(LOOKED_AT)).unwrap_or_default(),
+                );
                 shown(without_secret(&whole, credential).as_bytes())
             }
             None => shown(condition.text),
@@ -80,9 +82,8 @@ impl Refusal {
             _ if tells(&["authenticated but not connected"]) => Class::Transient,
             _ if is_throttled => Class::RateLimited,
             _ if self.status == Status::Bye => Class::Transient,
-            _ if is_signing_in && tells(&["temporar", "internal", "unavailable"]) => {
-                Class::Transient
-            }
+            // In words only, as Exchange says it.
+            _ if tells(&["temporar", "internal", "unavailable"]) => Class::Transient,
             _ if is_signing_in && self.status == Status::No => Class::Auth,
             _ => Class::Permanent,
         }
@@ -102,6 +103,11 @@ impl Refusal {
     pub(crate) fn is_of_mailbox(&self) -> bool {
         matches!(self.code.as_str(), "NONEXISTENT" | "NOPERM" | "TRYCREATE" | "CANNOT" | "ALREADYEXISTS" | "")
             && self.status == Status::No
+    }
+
+    /// Whether the mailbox is not there, as far as the server says why.
+    pub(crate) fn is_of_absence(&self) -> bool {
+        self.is_of_mailbox() && matches!(self.code.as_str(), "NONEXISTENT" | "TRYCREATE" | "")
     }
 
     /// The error of an operation.
@@ -200,6 +206,7 @@ mod tests {
             (Status::No, "NONEXISTENT", "Mailbox doesn't exist", Working, Permanent),
             (Status::Bad, "", "Unknown command", Working, Permanent),
             (Status::Bye, "", "Server shutting down.", Working, Transient),
+            (Status::No, "", "Server Unavailable. 15", Working, Transient),
             (Status::Bye, "", "Too many connections", SigningIn, RateLimited),
         ] {
             assert_eq!(class(status, code, text, during), expected, "{status} [{code}] {text}");
@@ -208,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_server_that_says_the_credential_back_is_not_quoted() {
-        for text in [&b"LOGIN ada canary-7f3a9c failed"[..], b"AUTHENTICATE PLAIN AGFkYQBjYW5hcnktN2YzYTlj?"] {
+        for text in [&b"LOGIN ada canary-7f3a9c failed"[..], b"AUTHENTICATE PLAIN AGFkYQBjYW5hcnktN2YzYTlj?"]
+        {
             let condition = Condition { status: Status::No, code: None, text };
             let (refusal, class) = Refusal::classified(&condition, Some(&credential()));
             let error = format!("{:?}", refusal.into_error("sign in", class));
@@ -220,7 +228,9 @@ mod tests {
 
     #[test]
     fn only_what_is_said_of_a_mailbox_leaves_the_others_alone() {
-        let of = |code: &str| Refusal { status: Status::No, code: code.to_owned(), text: String::new() }.is_of_mailbox();
+        let of = |code: &str| {
+            Refusal { status: Status::No, code: code.to_owned(), text: String::new() }.is_of_mailbox()
+        };
         assert!(of("NONEXISTENT") && of("NOPERM") && of(""));
         assert!(!of("THROTTLED") && !of("UNAVAILABLE") && !of("INUSE"));
     }

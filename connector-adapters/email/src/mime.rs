@@ -30,11 +30,10 @@ mod parameter;
 mod part;
 mod record;
 mod structure;
-#[cfg(test)]
-mod tests;
 mod transfer;
 mod words;
 
+use bytes::Bytes;
 use defect::Defects;
 use record::Writer;
 use structure::Tree;
@@ -78,48 +77,58 @@ impl Default for Caps {
 }
 
 /// How a mail is read.
-#[derive(Clone, Default)]
-pub struct Options<'a> {
+#[derive(Debug, Clone, Default)]
+pub struct Options {
     /// What is cut.
     pub caps: Caps,
     /// Writes the bytes as they came into `raw`, if they fit into the record.
     pub raw: bool,
     /// The size of the message in bytes, where only its beginning was fetched.
     pub size: Option<u64>,
-    /// The name of the file that holds an attachment, from the SHA-256 of its bytes in hex. Without it attachments are
-    /// not stored.
-    pub file: Option<&'a dyn Fn(&str) -> String>,
+    /// Hands over the bytes of attachments ([`Parsed::files`]).
+    pub files: bool,
 }
 
-impl std::fmt::Debug for Options<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Options")
-            .field("caps", &self.caps)
-            .field("raw", &self.raw)
-            .field("size", &self.size)
-            .field("file", &self.file.is_some())
-            .finish()
-    }
-}
-
-/// The decoded bytes of an attachment, to be stored before its record is given away.
+/// The decoded bytes of an attachment.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct StoredFile {
-    /// Their SHA-256 in hex.
-    pub sha256: String,
+pub struct File {
+    /// Their SHA-256.
+    pub sha256: [u8; 32],
     /// The bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
+    /// Where in the buffer `null` stands for its path.
+    places: Vec<usize>,
 }
 
 /// What the caller has to know besides what was written.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Parsed {
-    /// Attachments to store, each content once; empty unless [`Options::file`] is set.
-    pub files: Vec<StoredFile>,
+    /// Attachments to keep, each content once; empty unless [`Options::files`].
+    pub files: Vec<File>,
     /// How many defects were found.
     pub defects: usize,
+}
+
+impl Parsed {
+    /// Writes the paths of the files, in the order of [`Parsed::files`], into `out`, which is as [`parse`] left it.
+    pub fn name_files(&self, out: &mut Vec<u8>, paths: &[String]) {
+        let named = self.files.iter().zip(paths);
+        let mut places: Vec<(usize, &str)> =
+            named.flat_map(|(file, path)| file.places.iter().map(|place| (*place, path.as_str()))).collect();
+        places.sort_unstable();
+        let Some(&(first, _)) = places.first() else { return };
+        let tail = out.split_off(first);
+        let mut at = 0;
+        for (place, path) in places {
+            let end = (place - first).min(tail.len());
+            out.extend_from_slice(&tail[at..end]);
+            json::string(out, path);
+            at = (end + b"null".len()).min(tail.len());
+        }
+        out.extend_from_slice(&tail[at..]);
+    }
 }
 
 /// Reads a mail and appends the members of its record to `out`, from `"message_id"` to `raw`, without braces around them.
@@ -133,7 +142,7 @@ pub struct Parsed {
 /// assert_eq!(record["subject"], "café");
 /// assert_eq!(record["text"], "Hello\r\n");
 /// ```
-pub fn parse(raw: &[u8], options: &Options<'_>, out: &mut Vec<u8>) -> Parsed {
+pub fn parse(raw: &[u8], options: &Options, out: &mut Vec<u8>) -> Parsed {
     let mut defects = Defects::default();
     if let Some(size) = options.size.filter(|size| *size > raw.len() as u64) {
         let detail = format!("{} of {size} bytes fetched", raw.len());

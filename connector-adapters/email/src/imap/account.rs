@@ -63,8 +63,8 @@ impl Account {
             login,
             idle: Mutex::default(),
             refused: Mutex::default(),
-            breaker: Breaker::new(resilience.breaker.clone()),
-            budget: RetryBudget::new(resilience.retry_budget.clone()),
+            breaker: Breaker::new(resilience.breaker),
+            budget: RetryBudget::new(resilience.retry_budget),
             jitter: Jitter::new(cx.seed()),
         })
     }
@@ -96,9 +96,11 @@ impl Account {
     /// # Errors
     /// As [`lend`](Self::lend).
     pub(crate) async fn sign_in(&self, cx: &Context) -> Result<()> {
-        let _permit = self.permits.acquire().await.map_err(|error| {
-            Error::bug("connect", "the account was closed").with_source(error)
-        })?;
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|error| Error::bug("connect", "the account was closed").with_source(error))?;
         let session = self.connect(cx).await?;
         lock(&self.idle).push(session);
         Ok(())
@@ -120,8 +122,11 @@ impl Account {
             return Err(error.clone());
         }
         let pass = self.breaker.admit(now()).map_err(|refused| {
-            Error::transient("connect", "the server has failed again and again, and is left alone for a while")
-                .with_retry_after(refused.retry_in)
+            Error::transient(
+                "connect",
+                "the server has failed again and again, and is left alone for a while",
+            )
+            .with_retry_after(refused.retry_in)
         })?;
         let mut pass = Guarded { breaker: &self.breaker, pass: Some(pass), now: now() };
         let opened = Box::pin(session::open(cx, &self.dial, &self.settings, &self.login)).await;

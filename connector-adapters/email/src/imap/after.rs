@@ -77,13 +77,18 @@ async fn treat(session: &mut Session, after: &After, raw: &[u8], validity: u32, 
         Opened::Yes(_) | Opened::No(_) => return Ok(()),
     }
     for some in uids.ranges().chunks(RANGES) {
-        let set = some.iter().fold(UidSet::new(), |set, (first, last)| set.union(&UidSet::range(*first..=*last)));
+        let set =
+            some.iter().fold(UidSet::new(), |set, (first, last)| set.union(&UidSet::range(*first..=*last)));
         let store = |flag: &str| Command::new("UID STORE").raw(format!(" {set} +FLAGS.SILENT ({flag})"));
         let commands = match after {
             After::MarkSeen(_) => vec![store("\\Seen")],
             After::Move(name) => {
                 let to = utf7::encode(name);
-                vec![Command::new("UID MOVE").raw(format!(" {set}")).string(to.as_bytes(), &session.capabilities)]
+                vec![
+                    Command::new("UID MOVE")
+                        .raw(format!(" {set}"))
+                        .string(to.as_bytes(), &session.capabilities),
+                ]
             }
             After::Delete(_) => vec![store("\\Deleted"), Command::new("UID EXPUNGE").raw(format!(" {set}"))],
         };

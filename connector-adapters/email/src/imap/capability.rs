@@ -60,7 +60,10 @@ mod tests {
         assert_eq!(changes("IMAP4rev1 ENABLE CONDSTORE QRESYNC"), Changes::Qresync);
         assert_eq!(changes("imap4rev1 enable condstore"), Changes::Condstore);
         // Microsoft 365, after signing in (MailKit#1494).
-        assert_eq!(changes("IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR UIDPLUS MOVE ID"), Changes::Compare);
+        assert_eq!(
+            changes("IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR UIDPLUS MOVE ID"),
+            Changes::Compare
+        );
         assert_eq!(Capabilities::parse(b"AUTH=PLAIN auth=xoauth2").mechanisms(), ["PLAIN", "XOAUTH2"]);
     }
 }

@@ -47,8 +47,8 @@ impl Command {
             last.push(b'"');
             return self;
         }
-        let waits_not = capabilities.has("LITERAL+")
-            || (capabilities.has("LITERAL-") && text.len() <= LITERAL_MINUS);
+        let waits_not =
+            capabilities.has("LITERAL+") || (capabilities.has("LITERAL-") && text.len() <= LITERAL_MINUS);
         let plus = if waits_not { "+" } else { "" };
         last.extend_from_slice(format!("{{{}{plus}}}\r\n", text.len()).as_bytes());
         if waits_not {
@@ -101,7 +101,9 @@ mod tests {
         let none = Capabilities::default();
         let plus = Capabilities::parse(b"IMAP4rev1 LITERAL+");
         let minus = Capabilities::parse(b"IMAP4rev1 LITERAL-");
-        let examine = |name: &[u8], capabilities: &Capabilities| text(Command::new("EXAMINE").string(name, capabilities));
+        let examine = |name: &[u8], capabilities: &Capabilities| {
+            text(Command::new("EXAMINE").string(name, capabilities))
+        };
         assert_eq!(examine(br#"a "b" \c"#, &none), ["A1 EXAMINE \"a \\\"b\\\" \\\\c\"\r\n"]);
         assert_eq!(examine("ü".as_bytes(), &none), ["A1 EXAMINE {2}\r\n", "ü\r\n"]);
         assert_eq!(examine("ü".as_bytes(), &plus), ["A1 EXAMINE {2+}\r\nü\r\n"]);

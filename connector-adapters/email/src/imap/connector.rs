@@ -5,8 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use connector_sdk::{
     Acknowledged, Authenticate, Catalog, Connector, Context, Discover, Error, Identity, Message, Partition,
-    Plan, Read, ReadRequest, Result, StreamId, StreamSelection, StreamState,
-    contract::CostEstimate,
+    Plan, Read, ReadRequest, Result, StreamId, StreamSelection, StreamState, contract::CostEstimate,
 };
 use futures_util::{
     StreamExt,

@@ -22,6 +22,7 @@ pub(super) fn estimate(stream: Stream, mailboxes: &[Mailbox], settings: &Setting
     let counts = wanted.iter().filter_map(|at| mailboxes.get(*at)).map(|mailbox| mailbox.status?.messages);
     // One that does not tell makes the sum unknown.
     let records = counts.map(|count| count.map(u64::from)).sum::<Option<u64>>();
-    let requests = records.map(|records| wanted.len() as u64 * FOR_A_MAILBOX + records.div_ceil(MESSAGES_OF_A_COMMAND));
+    let requests =
+        records.map(|records| wanted.len() as u64 * FOR_A_MAILBOX + records.div_ceil(MESSAGES_OF_A_COMMAND));
     CostEstimate::new(requests, records)
 }

@@ -27,7 +27,8 @@ pub(crate) fn parse(text: &[u8]) -> Option<Timestamp> {
     let seconds = (hours * 60 + minutes) * 60;
     let offset = Offset::from_seconds(if is_west { -seconds } else { seconds }).ok()?;
     // A leap second is the last one of its minute.
-    let civil = civil::DateTime::new(year, i8::try_from(month).ok()? + 1, day, hour, minute, second.min(59), 0);
+    let civil =
+        civil::DateTime::new(year, i8::try_from(month).ok()? + 1, day, hour, minute, second.min(59), 0);
     let instant = civil.ok()?.to_zoned(TimeZone::fixed(offset)).ok()?;
     Some(Timestamp::from_millis(instant.timestamp().as_millisecond()))
 }
@@ -55,7 +56,13 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes()), Some(instant.parse().unwrap()), "{text}");
         }
-        for text in ["", "20-Nov-2026", "31-Feb-2026 00:00:00 +0000", "1-Foo-2026 00:00:00 +0000", "1-Feb-2026 00:00:00 +9"] {
+        for text in [
+            "",
+            "20-Nov-2026",
+            "31-Feb-2026 00:00:00 +0000",
+            "1-Foo-2026 00:00:00 +0000",
+            "1-Feb-2026 00:00:00 +9",
+        ] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
     }

@@ -11,6 +11,7 @@ use super::{
     command::Command,
     config::Settings,
     profile::Known,
+    select::leave,
     session::{Done, Event, Session},
     utf7,
     wire::{Kind, Response, Token, tokens},
@@ -62,6 +63,7 @@ impl Mailbox {
 /// # Errors
 /// As the server says; Transient when it names none, which no account has.
 pub(crate) async fn list(session: &mut Session, settings: &Settings) -> Result<Vec<Mailbox>> {
+    leave(session).await?;
     let items = status_items(&session.capabilities);
     let tells_status = session.capabilities.has("LIST-STATUS") && session.capabilities.has("LIST-EXTENDED");
     let mut command = Command::new("LIST").raw(" \"\" \"*\"");
@@ -114,7 +116,8 @@ async fn ask_each(
         let mut found = Found::default();
         for at in some {
             let Some(mailbox) = mailboxes.get(*at) else { continue };
-            let command = Command::new("STATUS").string(&mailbox.raw, &session.capabilities).raw(" ").raw(items);
+            let command =
+                Command::new("STATUS").string(&mailbox.raw, &session.capabilities).raw(" ").raw(items);
             session.begin(command).await?;
         }
         while !session.is_idle() {
@@ -135,7 +138,8 @@ async fn ask_each(
 }
 
 fn status_items(capabilities: &Capabilities) -> String {
-    let modseq = if capabilities.has("CONDSTORE") || capabilities.has("QRESYNC") { " HIGHESTMODSEQ" } else { "" };
+    let modseq =
+        if capabilities.has("CONDSTORE") || capabilities.has("QRESYNC") { " HIGHESTMODSEQ" } else { "" };
     format!("(MESSAGES UIDNEXT UIDVALIDITY UNSEEN{modseq})")
 }
 
@@ -155,7 +159,11 @@ impl Found {
             return Ok(());
         }
         let parsed = tokens(rest).ok().and_then(|tokens| {
-            if is_list { mailbox(&tokens).map(|mailbox| self.mailboxes.push(mailbox)) } else { self.status(&tokens) }
+            if is_list {
+                mailbox(&tokens).map(|mailbox| self.mailboxes.push(mailbox))
+            } else {
+                self.status(&tokens)
+            }
         });
         self.unreadable += u64::from(parsed.is_none());
         if self.mailboxes.len() > MOST {
@@ -192,13 +200,16 @@ impl Found {
     }
 
     /// Each once, with its status. Two names that are shown alike are told apart by the raw one.
-    fn into_mailboxes(self) -> Vec<Mailbox> {
+    fn into_mailboxes(mut self) -> Vec<Mailbox> {
+        // Who has the name by right keeps it, whichever comes first.
+        let has_right = |mailbox: &Mailbox| utf7::encode(&mailbox.name).as_bytes() == mailbox.raw;
+        self.mailboxes.sort_by(|a, b| (!has_right(a), &a.raw).cmp(&(!has_right(b), &b.raw)));
         let mut by_name: BTreeMap<String, Mailbox> = BTreeMap::new();
         for mut mailbox in self.mailboxes {
             mailbox.status = self.statuses.get(&mailbox.raw).copied();
             let is_same = by_name.get(&mailbox.name).map(|known| known.raw == mailbox.raw);
             if is_same == Some(false) {
-                mailbox.name = String::from_utf8_lossy(&mailbox.raw).into_owned();
+                mailbox.name = mailbox.raw.escape_ascii().to_string();
             }
             by_name.entry(mailbox.name.clone()).or_insert(mailbox);
         }

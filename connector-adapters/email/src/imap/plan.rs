@@ -54,7 +54,9 @@ pub(crate) fn plan(
     let named: BTreeSet<&str> = mailboxes.iter().map(|mailbox| mailbox.name.as_str()).collect();
     for (id, known) in &state.partitions {
         // What a full read does not see is gone, the host says.
-        let Some(known) = known.state.as_ref().filter(|_| !is_full && !named.contains(id.as_str())) else { continue };
+        let Some(known) = known.state.as_ref().filter(|_| !is_full && !named.contains(id.as_str())) else {
+            continue;
+        };
         if let Some(raw) = Known::decode(stream, known)?.read_as() {
             let slice = Slice { raw, is_gone: true };
             partitions.push(Partition::new(id.as_str()).with_slice(&slice)?);

@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn a_state_is_text_that_people_read_and_it_comes_back_as_it_was() {
         let known: UidSet = [1, 2, 3, 5].into_iter().collect();
-        let position = Position { uid_next: 6, modseq: Some(9), messages: Some(4), known, ..Position::start(7, None) };
+        let position =
+            Position { uid_next: 6, modseq: Some(9), messages: Some(4), known, ..Position::start(7, None) };
         let state = position.encode().unwrap();
         assert_eq!(
             state.cursor().get(),

@@ -60,7 +60,11 @@ impl Retries {
         if error.class() == Class::RateLimited {
             Counters::add(&cx.counters().throttled, 1);
         }
-        if !was_fresh && self.forgives && error.class() == Class::Transient && error.delivery() == Delivery::Unknown {
+        if !was_fresh
+            && self.forgives
+            && error.class() == Class::Transient
+            && error.delivery() == Delivery::Unknown
+        {
             self.forgives = false;
             return Ok(());
         }

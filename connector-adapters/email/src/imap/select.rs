@@ -90,14 +90,17 @@ async fn open(
     });
     match done.await? {
         Done::Ok(_) => {}
-        Done::Refused(refusal, Class::Permanent) if refusal.is_of_mailbox() => return Ok(Opened::No(refusal)),
+        Done::Refused(refusal, Class::Permanent) if refusal.is_of_mailbox() => {
+            return Ok(Opened::No(refusal));
+        }
         refused => return refused.ok("open").map(|_| Opened::Yes(told.selected)),
     }
     session.unreadable += missed;
     let mut selected = told.selected;
     // An answer that could not be read may have been the one that tells what vanished.
     let is_same = since.is_some_and(|since| {
-        since.uid_validity == selected.uid_validity && selected.modseq.is_some_and(|modseq| modseq >= since.modseq)
+        since.uid_validity == selected.uid_validity
+            && selected.modseq.is_some_and(|modseq| modseq >= since.modseq)
     });
     if !is_same || session.unreadable != unreadable {
         selected.vanished = None;
@@ -108,6 +111,24 @@ async fn open(
     }
     session.selected = Some(raw.to_vec());
     Ok(Opened::Yes(selected))
+}
+
+/// Leaves the open mailbox: of the one that is open a server tells how it was when it was last looked at. Nothing is
+/// removed by that: without UNSELECT it is opened to be looked at first, of which CLOSE takes nothing.
+///
+/// # Errors
+/// As the server says.
+pub(crate) async fn leave(session: &mut Session) -> Result<()> {
+    let Some(raw) = session.selected.take() else { return Ok(()) };
+    if session.capabilities.has("UNSELECT") {
+        return session.run(Command::new("UNSELECT"), |_| Ok(())).await?.ok("close").map(drop);
+    }
+    match examine(session, &raw, None).await? {
+        Opened::Yes(_) => session.run(Command::new("CLOSE"), |_| Ok(())).await?.ok("close")?,
+        Opened::No(_) => None,
+    };
+    session.selected = None;
+    Ok(())
 }
 
 struct Told<'a> {
@@ -187,10 +208,13 @@ pub(crate) async fn search(
     done.await?.ok("search")?;
     if missed > 0 {
         session.unreadable += u64::from(missed);
-        return Err(Error::transient("search", "the server's answer cannot be read").with_delivery(Delivery::Answered));
+        return Err(Error::transient("search", "the server's answer cannot be read")
+            .with_delivery(Delivery::Answered));
     }
     if answers == 0 && is_extended {
-        return Err(Error::transient("search", "the server does not answer").with_delivery(Delivery::Answered));
+        return Err(
+            Error::transient("search", "the server does not answer").with_delivery(Delivery::Answered)
+        );
     }
     let all = found.into_iter().reduce(|all, some| all.union(&some)).unwrap_or_default();
     Ok(all.intersection(&UidSet::range(first..=last)))
@@ -209,7 +233,8 @@ pub(crate) fn answer(response: &Response) -> Option<Option<UidSet>> {
         return None;
     }
     let Ok(tokens) = tokens(rest) else { return Some(None) };
-    let all = tokens.iter().position(|token| token.is("ALL")).map(|at| tokens.get(at + 1).and_then(Token::bytes));
+    let all =
+        tokens.iter().position(|token| token.is("ALL")).map(|at| tokens.get(at + 1).and_then(Token::bytes));
     Some(match all {
         None => Some(UidSet::new()),
         Some(set) => set.and_then(UidSet::parse),

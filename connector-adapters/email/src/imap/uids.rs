@@ -97,7 +97,11 @@ impl UidSet {
             if first <= last {
                 both.push((first, last));
             }
-            if b <= d { left.next() } else { right.next() };
+            if b <= d {
+                left.next()
+            } else {
+                right.next()
+            };
         }
         Self(both)
     }
@@ -148,8 +152,12 @@ impl UidSet {
         if self.0.len() <= most || most == 0 {
             return self;
         }
-        let mut gaps: Vec<(u32, usize)> =
-            self.0.windows(2).enumerate().filter_map(|(at, pair)| Some((pair.last()?.0 - pair.first()?.1, at))).collect();
+        let mut gaps: Vec<(u32, usize)> = self
+            .0
+            .windows(2)
+            .enumerate()
+            .filter_map(|(at, pair)| Some((pair.last()?.0 - pair.first()?.1, at)))
+            .collect();
         gaps.sort_unstable();
         gaps.truncate(self.0.len() - most);
         let mut filled: Vec<usize> = gaps.into_iter().map(|(_, at)| at).collect();

@@ -15,12 +15,12 @@ use bytes::BytesMut;
 use connector_sdk::{Clock, Counters, Delivery, Error, Result, clock::timeout, network::Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use self::framer::{Frame, Framer};
 pub(crate) use self::{
     framer::Limits,
     response::{Condition, Kind, Response, Status},
     token::{Token, Unreadable, tokens},
 };
-use self::framer::{Frame, Framer};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 64 << 10;
@@ -48,7 +48,15 @@ impl Wire {
         counters: Arc<Counters>,
         idle: Duration,
     ) -> Self {
-        Self { stream, buffer: BytesMut::new(), framer: Framer::new(limits), clock, counters, idle, is_overrun: false }
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+            framer: Framer::new(limits),
+            clock,
+            counters,
+            idle,
+            is_overrun: false,
+        }
     }
 
     /// The next response. `until` is a reading of the monotonic clock; what is announced in bytes prolongs it, so that
@@ -99,6 +107,7 @@ impl Wire {
                 Ok(())
             }
             Ok(Err(error)) => Err(lost("the connection was lost").with_source(error)),
+            Err(_) if left < self.idle => Err(late("the server takes too long")),
             Err(_) => Err(late("the server is silent")),
         }
     }
@@ -127,7 +136,8 @@ impl Wire {
         if self.buffer.is_empty() {
             return Ok(self.stream);
         }
-        let message = "the server, or somebody in between, sent more before TLS began: the connection is not used";
+        let message =
+            "the server, or somebody in between, sent more before TLS began: the connection is not used";
         Err(Error::permanent("connect", message).with_delivery(Delivery::Answered))
     }
 

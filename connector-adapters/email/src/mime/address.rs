@@ -32,6 +32,17 @@ pub(super) fn list(value: &[u8], mut each: impl FnMut(Mailbox) -> bool) {
             // The name of a group; what follows are its members. In a bare address it belongs to a route or a scheme.
             b':' if reader.at.is_none() && reader.angle.is_none() => reader.clear(),
             b'@' if reader.angle.is_none() => reader.at_sign(),
+            // What is inside an encoded word separates nothing, though RFC 2047 §5 wants commas encoded.
+            b'=' if after.first() == Some(&b'?') => {
+                match words::word(&value[value.len() - after.len() - 1..]) {
+                    Some(length) => {
+                        let (word, behind) = value[value.len() - after.len() - 1..].split_at(length);
+                        word.iter().for_each(|byte| reader.letter(*byte));
+                        rest = behind;
+                    }
+                    None => reader.letter(byte),
+                }
+            }
             _ => reader.letter(byte),
         }
     }

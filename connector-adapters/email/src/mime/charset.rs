@@ -58,9 +58,9 @@ pub(super) fn guess(bytes: &[u8], fidelity: Fidelity) -> (Cow<'_, str>, Fidelity
 fn utf_8(bytes: &[u8]) -> (Cow<'_, str>, Fidelity) {
     // A byte order mark says nothing in UTF-8, and would stand in front of the text.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match String::from_utf8_lossy(bytes) {
-        Cow::Borrowed(text) => (Cow::Borrowed(text), Fidelity::Exact),
-        Cow::Owned(text) => (Cow::Owned(text), Fidelity::Replaced),
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (Cow::Borrowed(text), Fidelity::Exact),
+        Err(_) => (Cow::Owned(String::from_utf8_lossy(bytes).into_owned()), Fidelity::Replaced),
     }
 }
 

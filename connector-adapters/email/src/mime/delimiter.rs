@@ -25,30 +25,36 @@ impl Delimiter {
     }
 }
 
-/// What the line at `at`, which begins with `--`, delimits, the innermost boundary first. The whole line has to be it:
-/// a boundary may be the beginning of another.
+/// What the line at `at`, which begins with `--`, delimits, the innermost boundary first. A line that is nothing but a
+/// boundary goes before one that goes on after white space, which RFC 2046 §5.1.1 lets pass too: a boundary may be the
+/// beginning of another.
 pub(super) fn at<'b>(
     data: &[u8],
     at: usize,
     boundaries: impl DoubleEndedIterator<Item = (usize, Option<&'b [u8]>)>,
 ) -> Option<Delimiter> {
     let rest = data.get(at..)?.strip_prefix(b"--")?;
+    let mut padded = None;
     for (level, boundary) in boundaries.rev() {
         let Some(tail) = boundary.and_then(|boundary| rest.strip_prefix(boundary)) else { continue };
         let (closing, tail) = match tail.strip_prefix(b"--") {
             Some(tail) => (true, tail),
             None => (false, tail),
         };
-        let end = tail.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).unwrap_or(tail.len());
-        match tail.get(end) {
-            Some(b'\n') => {
-                return Some(Delimiter { line: at, after: data.len() - tail.len() + end + 1, level, closing });
-            }
+        let start = data.len() - tail.len();
+        let padding =
+            tail.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r')).unwrap_or(tail.len());
+        match tail.get(padding) {
+            Some(b'\n') => return Some(Delimiter { line: at, after: start + padding + 1, level, closing }),
             None => return Some(Delimiter { line: at, after: data.len(), level, closing }),
-            _ => {}
+            Some(_) if padding > 0 && padded.is_none() => {
+                let after = memchr::memchr(b'\n', tail).map_or(data.len(), |end| start + end + 1);
+                padded = Some(Delimiter { line: at, after, level, closing });
+            }
+            Some(_) => {}
         }
     }
-    None
+    padded
 }
 
 /// The next line from `from` on, itself the beginning of a line, for which `check` finds a delimiter.

@@ -9,6 +9,15 @@ pub(super) struct Field {
     pub(super) value: Range<usize>,
 }
 
+/// Who reads a block.
+pub(super) trait Reader {
+    /// Whether the line that begins there ends the entity.
+    fn is_delimiter(&self, line: usize) -> bool;
+
+    /// Takes the next field.
+    fn field(&mut self, field: Field);
+}
+
 /// What ended a header block, and what was wrong in it.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -25,21 +34,23 @@ pub(super) struct Block {
 /// A line that is no field: if fields follow before the blank line, it is passed over (folded without indentation, or
 /// the `From ` line of an mbox), because everything that they say would be lost otherwise; if none follows, the body
 /// has begun without a blank line.
-pub(super) fn fields(
-    data: &[u8],
-    start: usize,
-    is_delimiter: impl Fn(usize) -> bool,
-    mut field: impl FnMut(Field),
-) -> Block {
+pub(super) fn fields(data: &[u8], start: usize, reader: &mut impl Reader) -> Block {
     let mut block = Block { body: start, stray: None, unseparated: false };
     let mut current: Option<Field> = None;
     // Where the next field is known to begin: one search ahead serves all stray lines before it.
     let mut next_field = 0;
     let mut at = start;
     loop {
-        let Some(line) = Line::at(data, at).filter(|line| !(line.dashes(data) && is_delimiter(at))) else {
-            block.body = at.min(data.len());
+        let line = Line::at(data, at);
+        if line.as_ref().is_some_and(|line| line.dashes(data))
+            && let Some(done) = current.take()
+        {
+            // It may say what the line delimits.
+            reader.field(done);
+        }
+        let Some(line) = line.filter(|line| !(line.dashes(data) && reader.is_delimiter(at))) else {
             // The end of the data, or a delimiter where a blank line belongs; fields alone are a whole entity.
+            block.body = at.min(data.len());
             break;
         };
         if line.text.is_empty() {
@@ -52,11 +63,11 @@ pub(super) fn fields(
             }
         } else if let Some(found) = line.field(data) {
             if let Some(done) = current.replace(found) {
-                field(done);
+                reader.field(done);
             }
         } else {
             if next_field <= at {
-                next_field = ahead(data, line.after, &is_delimiter);
+                next_field = ahead(data, line.after, reader);
             }
             if next_field == usize::MAX {
                 block.body = at;
@@ -64,7 +75,7 @@ pub(super) fn fields(
                 break;
             }
             if let Some(done) = current.take() {
-                field(done);
+                reader.field(done);
             }
             match &mut block.stray {
                 Some((_, count)) => *count += 1,
@@ -74,15 +85,15 @@ pub(super) fn fields(
         at = line.after;
     }
     if let Some(done) = current {
-        field(done);
+        reader.field(done);
     }
     block
 }
 
 /// Where the next field of this block begins; `usize::MAX` where none does.
-fn ahead(data: &[u8], mut at: usize, is_delimiter: &impl Fn(usize) -> bool) -> usize {
+fn ahead(data: &[u8], mut at: usize, reader: &impl Reader) -> usize {
     while let Some(line) = Line::at(data, at) {
-        if line.text.is_empty() || (line.dashes(data) && is_delimiter(at)) {
+        if line.text.is_empty() || (line.dashes(data) && reader.is_delimiter(at)) {
             break;
         }
         if line.field(data).is_some() {

@@ -30,7 +30,7 @@ struct Parameter<'a> {
 impl<'a> Parameters<'a> {
     /// Reads the value of a field.
     pub(super) fn of(field: &'a [u8]) -> Self {
-        let end = field.iter().position(|byte| *byte == b';').unwrap_or(field.len());
+        let end = end_of_value(field);
         let value = without_comment(&field[..end])
             .iter()
             .filter(|byte| !byte.is_ascii_whitespace())
@@ -163,6 +163,16 @@ fn take_value(field: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
         }
     }
     (Cow::Owned(value), &quoted[at..])
+}
+
+/// Where the value ends: at the semicolon, or, where that was forgotten, at the white space before a parameter.
+fn end_of_value(field: &[u8]) -> usize {
+    let end = field.iter().position(|byte| *byte == b';').unwrap_or(field.len());
+    let value = &field[..end];
+    let Some(equals) = memchr::memchr(b'=', value) else { return end };
+    let start = value.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
+    let gap = value[start..equals].iter().position(u8::is_ascii_whitespace);
+    gap.map_or(end, |gap| start + gap)
 }
 
 fn without_comment(value: &[u8]) -> &[u8] {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
 use base64::Engine;
+use bytes::Bytes;
 
 use super::address;
 use super::charset::{self, Fidelity};
@@ -13,8 +14,9 @@ use super::ids;
 use super::json;
 use super::part::Disposition;
 use super::structure::{self, Leaf, Message, Role, Tree};
+use super::transfer::{self, Encoding};
 use super::words;
-use super::{Options, StoredFile};
+use super::{File, Options};
 
 /// Who a message is from and to, in the order of the record.
 const ADDRESSES: [(&str, &str); 5] =
@@ -23,10 +25,10 @@ const ADDRESSES: [(&str, &str); 5] =
 /// Writes one record.
 pub(super) struct Writer<'w, 'a> {
     pub(super) tree: &'w Tree<'a>,
-    pub(super) options: &'w Options<'w>,
+    pub(super) options: &'w Options,
     pub(super) out: &'w mut Vec<u8>,
     pub(super) defects: &'w mut Defects,
-    pub(super) files: Vec<StoredFile>,
+    pub(super) files: Vec<File>,
     /// Where in the buffer the record begins.
     pub(super) start: usize,
     /// Bytes of header fields that may still be written.
@@ -233,17 +235,21 @@ impl Writer<'_, '_> {
         let mut written = false;
         let mut line_ended = true;
         for leaf in message.leaves.iter().map(|leaf| &tree.leaves[*leaf]).filter(|leaf| leaf.role == role) {
-            if !written {
+            if !std::mem::replace(&mut written, true) {
                 self.out.push(b'"');
-            } else if !line_ended {
-                self.out.extend_from_slice(b"\\n");
             }
-            written = true;
             let mut scratch = std::mem::take(&mut self.scratch);
             let (bytes, clean) = leaf.encoding.decode(tree.body(leaf), &mut scratch);
             if !clean {
                 self.defects.add("encoding", &structure::place(&leaf.path), None);
             }
+            let body = tree.body(leaf);
+            let bytes = if !clean && leaf.encoding == Encoding::Base64 && !transfer::begins_like_base64(body)
+            {
+                body
+            } else {
+                bytes
+            };
             let (text, fidelity) = charset::decode(leaf.content.charset.as_deref().map(str::as_bytes), bytes);
             let kind = match fidelity {
                 Fidelity::Exact => None,
@@ -255,13 +261,16 @@ impl Writer<'_, '_> {
                 self.defects.add(kind, &structure::place(&leaf.path), leaf.content.charset.as_deref());
             }
             let before = self.out.len();
+            if !line_ended && !text.is_empty() {
+                self.out.extend_from_slice(b"\\n");
+            }
             let kept = json::escaped_within(self.out, &text, room);
             if kept < text.len() {
                 let size = format!("{kept} of {} bytes kept", text.len());
                 self.defects.add("text_cut", &structure::place(&leaf.path), Some(&size));
             }
             room = room.saturating_sub(self.out.len() - before);
-            line_ended = text.is_empty() || text.ends_with('\n');
+            line_ended = text.ends_with('\n') || (line_ended && text.is_empty());
             drop(text);
             self.scratch = scratch;
         }
@@ -286,7 +295,7 @@ impl Writer<'_, '_> {
         out.extend_from_slice(b",\"size\":");
         json::number(out, bytes.len() as u64);
         out.extend_from_slice(b",\"sha256\":");
-        json::string(out, &sha256);
+        hex(out, &sha256);
         // RFC 2183 §2.1; without a disposition, what the HTML may refer to is part of it (RFC 2392).
         let inline = match content.disposition {
             Disposition::Inline => true,
@@ -297,17 +306,17 @@ impl Writer<'_, '_> {
         out.extend_from_slice(b",\"content_id\":");
         json::string_or_null(out, content.id.as_deref());
         out.extend_from_slice(b",\"file\":");
-        let file = match self.options.file {
-            Some(_) if bytes.len() > self.options.caps.attachment => {
+        let place = out.len();
+        out.extend_from_slice(b"null");
+        if self.options.files {
+            if bytes.len() > self.options.caps.attachment {
                 let size = format!("{} bytes, not stored", bytes.len());
                 self.defects.add("attachment_cut", &structure::place(&leaf.path), Some(&size));
-                None
+            } else if let Some(known) = self.files.iter_mut().find(|file| file.sha256 == sha256) {
+                known.places.push(place);
+            } else {
+                self.files.push(File { sha256, bytes: Bytes::copy_from_slice(bytes), places: vec![place] });
             }
-            other => other.map(|file| file(&sha256)),
-        };
-        json::string_or_null(out, file.as_deref());
-        if file.is_some() && !self.files.iter().any(|stored| stored.sha256 == sha256) {
-            self.files.push(StoredFile { sha256, bytes: bytes.to_vec() });
         }
         self.scratch = scratch;
     }
@@ -321,7 +330,7 @@ impl Writer<'_, '_> {
         self.out.extend_from_slice(b",\"defects\":");
         self.defects.write(self.out);
         self.out.extend_from_slice(b",\"raw_sha256\":");
-        json::string(self.out, &sha256(raw));
+        hex(self.out, &sha256(raw));
         self.out.extend_from_slice(b",\"raw\":");
         if with_raw {
             let mut text = String::new();
@@ -385,13 +394,18 @@ fn named(field: &str, message: Option<usize>) -> String {
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
+fn sha256(bytes: &[u8]) -> [u8; 32] {
     let digest = digest::digest(&digest::SHA256, bytes);
-    let mut text = String::with_capacity(64);
-    for byte in digest.as_ref() {
-        text.push(char::from(HEX[usize::from(byte >> 4)]));
-        text.push(char::from(HEX[usize::from(byte & 15)]));
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(digest.as_ref());
+    sha256
+}
+
+fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    for byte in bytes {
+        out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
-    text
+    out.push(b'"');
 }

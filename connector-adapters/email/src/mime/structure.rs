@@ -212,26 +212,13 @@ impl Walk<'_> {
         keep: bool,
         path: &str,
     ) -> (Content, usize, Vec<Field>) {
-        let mut content = Content::default();
-        let mut fields = Vec::new();
-        let mut dropped = 0_usize;
-        let most = self.caps.headers;
-        let block = header::fields(
-            data,
-            at,
-            |line| delimiter::at(data, line, boundaries(open)).is_some(),
-            |field| {
-                content.take(data, &field);
-                if keep && fields.len() < most {
-                    fields.push(field);
-                } else if keep {
-                    dropped += 1;
-                }
-            },
-        );
+        let most = if keep { self.caps.headers } else { 0 };
+        let mut head = Head { data, open, most, content: Content::default(), fields: Vec::new(), dropped: 0 };
+        let block = header::fields(data, at, &mut head);
+        let Head { mut content, fields, dropped, .. } = head;
         content.finish();
         let place = || place(open.last().map_or(path, |open| &open.path));
-        if dropped > 0 {
+        if keep && dropped > 0 {
             self.defects.add("headers_cut", &place(), Some(&format!("{dropped} more")));
         }
         if let Some((line, count)) = block.stray {
@@ -437,6 +424,33 @@ fn role(content: &Content, parent: Option<&Open>) -> Role {
         return Role::Attachment;
     }
     role
+}
+
+/// Reads the fields of an entity inside others.
+struct Head<'h> {
+    data: &'h [u8],
+    open: &'h [Open],
+    /// How many fields are kept.
+    most: usize,
+    content: Content,
+    fields: Vec<Field>,
+    dropped: usize,
+}
+
+impl header::Reader for Head<'_> {
+    fn is_delimiter(&self, line: usize) -> bool {
+        let own = [(self.open.len(), self.content.boundary.as_deref())];
+        delimiter::at(self.data, line, boundaries(self.open).chain(own)).is_some()
+    }
+
+    fn field(&mut self, field: Field) {
+        self.content.take(self.data, &field);
+        if self.fields.len() < self.most {
+            self.fields.push(field);
+        } else {
+            self.dropped += 1;
+        }
+    }
 }
 
 fn boundaries(open: &[Open]) -> impl DoubleEndedIterator<Item = (usize, Option<&[u8]>)> {

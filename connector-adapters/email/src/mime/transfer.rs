@@ -79,8 +79,8 @@ const fn places() -> [[u32; 256]; 4] {
     tables
 }
 
-/// Decodes base64 in lines. Letters that it does not have are passed over and make it not well-formed; what follows
-/// padding is decoded too, because some senders encode in pieces.
+/// Decodes base64 in lines. Letters that it does not have are passed over (RFC 2045 §6.8) and make it not well-formed, as
+/// does what stands behind padding on its line; the next line is decoded again, because some senders encode in pieces.
 pub(super) fn base64(bytes: &[u8], out: &mut Vec<u8>) -> bool {
     out.reserve(bytes.len() / 4 * 3 + 3);
     let mut clean = true;
@@ -115,11 +115,23 @@ pub(super) fn base64(bytes: &[u8], out: &mut Vec<u8>) -> bool {
         } else if byte == b'=' {
             clean &= close_group(pending, count, out);
             (pending, count) = (0, 0);
+            let line = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            clean &= rest[..line].iter().all(|byte| *byte == b'=' || byte.is_ascii_whitespace());
+            rest = &rest[line..];
         } else if !byte.is_ascii_whitespace() {
             clean = false;
         }
     }
-    close_group(pending, count, out) & clean & (count == 0)
+    close_group(pending, count, out) & clean
+}
+
+/// Whether a text that is said to be base64 begins like it: many are sent as they are, and would become noise.
+pub(super) fn begins_like_base64(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii_start();
+    let line = &bytes[..memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())];
+    line.iter().all(|byte| {
+        PLACES[3][usize::from(*byte)] & INVALID == 0 || *byte == b'=' || byte.is_ascii_whitespace()
+    })
 }
 
 /// What a group that ends early holds. One letter alone is six bits: no byte.

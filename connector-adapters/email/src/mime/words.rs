@@ -28,7 +28,7 @@ pub(super) struct Text<'a> {
 /// Decodes the value of an unstructured field, or of a phrase.
 pub(super) fn text(value: &[u8]) -> Text<'_> {
     let value = value.trim_ascii();
-    if memchr::memchr2(b'\n', b'\r', value).is_none() && memmem::find(value, b"=?").is_none() {
+    if memchr::memchr2(b'\n', b'\r', value).is_none() && !has_word(value) {
         let (text, fidelity) = charset::guess(value, Fidelity::Guessed);
         return Text { text, decoded: fidelity != Fidelity::Exact, fidelity };
     }
@@ -41,6 +41,16 @@ pub(super) fn text(value: &[u8]) -> Text<'_> {
     };
     unfolding.run(value);
     Text { text: Cow::Owned(unfolding.text), decoded: unfolding.decoded, fidelity: unfolding.fidelity }
+}
+
+/// Whether there may be an encoded word.
+fn has_word(value: &[u8]) -> bool {
+    memchr::memchr_iter(b'=', value).any(|at| value.get(at + 1) == Some(&b'?'))
+}
+
+/// How long the encoded word is that stands here, if one does.
+pub(super) fn word(bytes: &[u8]) -> Option<usize> {
+    Word::at(bytes).map(|word| word.length)
 }
 
 struct Unfolding<'a> {
@@ -58,7 +68,7 @@ impl<'a> Unfolding<'a> {
         let mut at = 0;
         while at < value.len() {
             let rest = &value[at..];
-            if rest[0].is_ascii_whitespace() {
+            if matches!(rest[0], b'\r' | b'\n') || (self.group.is_some() && rest[0].is_ascii_whitespace()) {
                 let length = rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(rest.len());
                 self.whitespace(&rest[..length]);
                 at += length;
@@ -66,17 +76,10 @@ impl<'a> Unfolding<'a> {
                 self.word(&word);
                 at += word.length;
             } else {
-                // To the next thing that means something. Space may stand before an encoded word.
-                let skip = if rest.starts_with(b"=?") { 2 } else { 1 };
-                let length = rest[skip..]
-                    .iter()
-                    .enumerate()
-                    .position(|(index, byte)| {
-                        matches!(byte, b'\r' | b'\n' | b' ' | b'\t' | 0x0c)
-                            || (*byte == b'=' && rest.get(skip + index + 1) == Some(&b'?'))
-                    })
-                    .map_or(rest.len(), |index| index + skip);
-                self.literal(&rest[..length]);
+                let length = literal(rest);
+                let text = &rest[..length];
+                let folds = matches!(rest.get(length), Some(b'\r' | b'\n'));
+                self.literal(if folds { text.trim_ascii_end() } else { text });
                 at += length;
             }
         }
@@ -137,6 +140,14 @@ impl<'a> Unfolding<'a> {
             self.write_space(space);
         }
     }
+}
+
+/// How far it is to the next thing that means something: a fold, or what may be an encoded word.
+fn literal(text: &[u8]) -> usize {
+    let skip = if text.starts_with(b"=?") { 2 } else { 1 };
+    let found = memchr::memchr3_iter(b'\r', b'\n', b'=', &text[skip..])
+        .find(|at| text[skip + at] != b'=' || text.get(skip + at + 1) == Some(&b'?'));
+    found.map_or(text.len(), |at| skip + at)
 }
 
 /// `=?charset*language?encoding?payload?=`

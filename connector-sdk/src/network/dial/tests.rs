@@ -61,10 +61,15 @@ fn refused<T>(result: Result<T>) -> Error {
 async fn only_addresses_that_the_network_lets_through_are_connected() {
     let (_listener, port) = listener().await;
     let public = Network::default();
-    for host in ["127.0.0.1", "2130706433", "0x7f.1", "::1", "[::1]", "::ffff:127.0.0.1", "localhost", "mail.example"] {
+    for host in
+        ["127.0.0.1", "2130706433", "0x7f.1", "::1", "[::1]", "::ffff:127.0.0.1", "localhost", "mail.example"]
+    {
         let error = refused(dial(&public, &[LOOPBACK]).tcp(host, port).await);
         assert_eq!(error.class(), Class::Permanent, "{host}: {error}");
-        assert!(error.context().any(|(name, value)| name == "range" && value.starts_with("loopback")), "{error}");
+        assert!(
+            error.context().any(|(name, value)| name == "range" && value.starts_with("loopback")),
+            "{error}"
+        );
     }
     let metadata = refused(dial(&Network::loopback(), &[]).tcp("metadata.google.internal", port).await);
     assert_eq!(metadata.class(), Class::Permanent);
@@ -84,11 +89,17 @@ async fn an_address_that_does_not_answer_does_not_hold_up_the_next_one() {
     let (listener, port) = listener().await;
     let network: Network = serde_json::from_str(r#"{"allow": ["127.0.0.0/8"]}"#).unwrap();
     let other: IpAddr = "127.0.0.2".parse().unwrap();
-    assert!(dial(&network, &[other, LOOPBACK]).tcp("mail.example", port).await.is_ok(), "nobody is at the first");
+    assert!(
+        dial(&network, &[other, LOOPBACK]).tcp("mail.example", port).await.is_ok(),
+        "nobody is at the first"
+    );
     drop(listener);
     let error = refused(dial(&network, &[other, LOOPBACK]).tcp("mail.example", port).await);
     assert_eq!((error.class(), error.message()), (Class::Transient, "no connection"));
-    assert!(error.to_string().contains("host: mail.example") && error.to_string().contains("port: "), "{error}");
+    assert!(
+        error.to_string().contains("host: mail.example") && error.to_string().contains("port: "),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -96,7 +107,11 @@ async fn a_name_that_nobody_knows_and_what_is_no_name_are_told_apart() {
     let error = refused(dial(&Network::default(), &[]).tcp("nowhere.example", 993).await);
     assert_eq!((error.class(), error.message()), (Class::Transient, "the host's name cannot be resolved"));
     for host in ["", "a b", "imaps://x", "a:993"] {
-        assert_eq!(refused(dial(&Network::default(), &[]).tcp(host, 993).await).class(), Class::Config, "{host}");
+        assert_eq!(
+            refused(dial(&Network::default(), &[]).tcp(host, 993).await).class(),
+            Class::Config,
+            "{host}"
+        );
     }
 }
 
@@ -183,7 +198,10 @@ async fn a_server_without_tls_is_told_from_one_that_says_nothing() {
         }
     });
     let error = refused(greeting(&dial(&Network::loopback(), &[]), "127.0.0.1", port).await);
-    assert_eq!((error.class(), error.message()), (Class::Config, "the server does not speak TLS on this port"));
+    assert_eq!(
+        (error.class(), error.message()),
+        (Class::Config, "the server does not speak TLS on this port")
+    );
     let hasty = Dial { clock: Arc::new(Hasty), ..dial(&Network::loopback(), &[]) };
     let (silent, port) = self::listener().await;
     let stream = dial(&Network::loopback(), &[]).tcp("127.0.0.1", port).await.unwrap();

@@ -30,8 +30,9 @@ impl Trust {
     pub(super) fn new(network: &Network) -> Result<Self> {
         let mut named = Vec::new();
         if let Some(path) = &network.ca_file {
-            let refused =
-                |why: String| Error::config(OPERATION, format!("`network.ca_file` {}: {why}", path.display()));
+            let refused = |why: String| {
+                Error::config(OPERATION, format!("`network.ca_file` {}: {why}", path.display()))
+            };
             let pem = fs::read(path).map_err(|error| refused(error.to_string()))?;
             let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
             named = found
@@ -68,8 +69,8 @@ impl Trust {
                 .with_source(error)
         };
         let provider: Arc<CryptoProvider> = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier =
-            Verifier::new_with_extra_roots(self.named.iter().cloned(), Arc::clone(&provider)).map_err(unusable)?;
+        let verifier = Verifier::new_with_extra_roots(self.named.iter().cloned(), Arc::clone(&provider))
+            .map_err(unusable)?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(unusable)?

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connector_sdk::{
-    Batch, Class, Error, Operation, ReadRequest, Result, State, SyncMode,
+    Batch, Class, Delivery, Error, Operation, ReadRequest, Result, State, SyncMode,
     record::{BatchBuilder, RecordView},
 };
 use serde_json::json;
@@ -128,13 +128,17 @@ impl Walk {
         let mut lent = self.account.lend(&self.request.cx, Some(&self.raw)).await?;
         let selected = match examine(lent.session()?, &self.raw, None).await? {
             Opened::Yes(selected) => selected,
-            Opened::No(_) if self.is_gone => return self.is_over().map(Some),
+            Opened::No(refusal) if self.is_gone && refusal.is_of_absence() => {
+                return self.is_over().map(Some);
+            }
             Opened::No(refusal) => {
                 let error = refusal.into_error("open", Class::Permanent);
                 return Ok(Some(Step::Skip(error.with_context("mailbox", &self.request.partition.id))));
             }
         };
         let has_qresync = lent.session()?.has_qresync;
+        // It answers: what fails from now on is no connection that was forgotten.
+        lent.is_fresh = true;
         self.lent = Some(lent);
         if self.standing.uid_validity != selected.uid_validity {
             let had_some = self.standing.uid_validity != 0;
@@ -158,7 +162,9 @@ impl Walk {
         }
         let last = self.standing.uid_next.saturating_sub(1);
         match (self.standing.modseq, selected.modseq) {
-            (Some(since), Some(now)) if since == now && self.standing.messages == Some(selected.exists) => nothing,
+            (Some(since), Some(now)) if since == now && self.standing.messages == Some(selected.exists) => {
+                nothing
+            }
             (Some(since), Some(now)) if since <= now => {
                 let vanished = if has_qresync { " VANISHED" } else { "" };
                 let items = format!(" 1:{last} (UID FLAGS MODSEQ) (CHANGEDSINCE {since}{vanished})");
@@ -207,7 +213,15 @@ impl Walk {
                     let mut told = |uid: u32, flags: &[String], modseq: Option<u64>| {
                         let is_news = selected.modseq.is_some() || standing.seen.differ(uid, flags);
                         if standing.known.contains(uid) && (is_news || !changing.compares) {
-                            push(&mut batch, request, standing.uid_validity, uid, flags, modseq, Operation::Upsert);
+                            push(
+                                &mut batch,
+                                request,
+                                standing.uid_validity,
+                                uid,
+                                flags,
+                                modseq,
+                                Operation::Upsert,
+                            );
                         }
                     };
                     flags_of(session, &response, &mut told);
@@ -221,7 +235,9 @@ impl Walk {
         }
         let gone = match changing.vanished {
             Some(vanished) => vanished,
-            None if standing.messages == Some(selected.exists) && selected.uid_next == Some(standing.uid_next) => {
+            None if standing.messages == Some(selected.exists)
+                && selected.uid_next == Some(standing.uid_next) =>
+            {
                 UidSet::new()
             }
             None => {
@@ -282,7 +298,7 @@ impl Walk {
                     how.ok("fetch")?;
                     break;
                 }
-                Event::Data(response) => flags_of(session, &response, &mut |uid, flags, modseq| {
+                Event::Data(response) => flags_of(session, &response, |uid, flags, modseq| {
                     if !some.contains(uid) || came.contains(uid) {
                         return;
                     }
@@ -293,6 +309,18 @@ impl Walk {
                     push(&mut batch, request, standing.uid_validity, uid, flags, modseq, operation);
                 }),
                 _ => {}
+            }
+        }
+        let missing = some.difference(&came);
+        if let (Some((first, _)), Some(last)) = (missing.ranges().first(), missing.last()) {
+            let there = search(session, (*first, last), "", selected.exists).await?.intersection(&missing);
+            if !there.is_empty() && came.is_empty() {
+                let message =
+                    "the server has messages, and does not tell their flags in a way that can be read";
+                return Err(Error::transient("fetch", message).with_delivery(Delivery::Answered));
+            }
+            if !there.is_empty() {
+                tracing::warn!(uids = %there, "the server does not tell the flags of these messages");
             }
         }
         standing.known = standing.known.union(&came);
@@ -324,7 +352,7 @@ impl Walk {
 }
 
 /// Shows the flags that a response tells of.
-fn flags_of(session: &mut Session, response: &Response, each: &mut dyn FnMut(u32, &[String], Option<u64>)) {
+fn flags_of(session: &mut Session, response: &Response, mut each: impl FnMut(u32, &[String], Option<u64>)) {
     let Kind::Data(Some(_), name, rest) = response.kind() else { return };
     if !name.eq_ignore_ascii_case(b"FETCH") {
         return;

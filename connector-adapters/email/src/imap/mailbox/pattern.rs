@@ -43,8 +43,6 @@ fn matches(pattern: &str, name: &str, delimiter: Option<char>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn patterns_are_those_of_list_and_some_leave_out() {
         let selects = |patterns: &[&str], name: &str| {

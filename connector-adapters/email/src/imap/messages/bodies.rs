@@ -41,10 +41,13 @@ pub(super) struct Bodies {
     under_way: VecDeque<Group>,
     limit: u64,
     is_careful: bool,
+    has_modseq: bool,
     batch_records: usize,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     is_stopped: bool,
+    /// A message that was read.
+    witness: Option<u32>,
     stream: connector_sdk::StreamId,
 }
 
@@ -73,6 +76,8 @@ struct Group {
     is_partial: bool,
     /// Each that has not come is asked for by itself: which of them are there, as far as the server has said.
     there: Option<UidSet>,
+    /// Whether another message, that was read before, still comes: then it is the message that cannot be given.
+    is_vouched: bool,
 }
 
 impl Group {
@@ -92,7 +97,8 @@ impl Group {
             .into_iter()
             .filter(|at| self.messages.get(*at).is_some_and(|meta| there.contains(meta.uid)))
             .collect();
-        if withheld.len() > 1 && withheld.len() == self.messages.len() {
+        let is_one = self.messages.len() == 1 && self.is_vouched;
+        if !withheld.is_empty() && withheld.len() == self.messages.len() && !is_one {
             let message = "the server has the messages, and does not give them in a way that can be read";
             return Err(Error::transient("fetch", message).with_delivery(Delivery::Answered));
         }
@@ -111,21 +117,41 @@ impl Group {
 }
 
 impl Bodies {
-    pub(super) fn new(wanted: UidSet, is_careful: bool, request: &ReadRequest, settings: &Settings) -> Self {
+    /// What is wanted, of a mailbox of which `witness` was read before.
+    pub(super) fn new(
+        wanted: UidSet,
+        witness: Option<u32>,
+        request: &ReadRequest,
+        settings: &Settings,
+    ) -> Self {
         Self {
+            is_careful: false,
+            has_modseq: false,
             last: wanted.last(),
             wanted,
             metadata: None,
             known: VecDeque::new(),
             under_way: VecDeque::new(),
             limit: settings.max_message as u64,
-            is_careful,
             batch_records: request.batch_records.clamp(1, settings.page_size),
             since: request.stream.since,
             until: request.stream.until,
             is_stopped: false,
+            witness,
             stream: request.stream.spec.name.clone(),
         }
+    }
+
+    /// Asks for messages one by one and with a limit, because the server's sizes are not true.
+    pub(super) fn carefully(mut self, is_careful: bool) -> Self {
+        self.is_careful = is_careful;
+        self
+    }
+
+    /// Asks for the mod-sequences of messages, in a mailbox that keeps them.
+    pub(super) fn with_modseq(mut self, has_modseq: bool) -> Self {
+        self.has_modseq = has_modseq;
+        self
     }
 
     /// The last UID that was wanted.
@@ -153,7 +179,9 @@ impl Bodies {
             if self.under_way.front().is_some_and(|first| first.tags.is_empty())
                 && let Some(first) = self.under_way.pop_front()
             {
-                return Ok(Some(delivered(first)));
+                let some = delivered(first);
+                self.witness = some.delivered.last().or(self.witness);
+                return Ok(Some(some));
             }
             if self.under_way.is_empty() && self.metadata.is_none() {
                 return Ok(None);
@@ -169,8 +197,12 @@ impl Bodies {
     async fn ask(&mut self, session: &mut Session) -> Result<()> {
         if self.metadata.is_none() && !self.wanted.is_empty() && self.known.len() < METADATA {
             let uids = self.wanted.take_first(METADATA);
-            let gmail = if session.capabilities.has("X-GM-EXT-1") { " X-GM-MSGID X-GM-THRID X-GM-LABELS" } else { "" };
-            let modseq = if session.capabilities.has("CONDSTORE") || session.has_qresync { " MODSEQ" } else { "" };
+            let gmail = if session.capabilities.has("X-GM-EXT-1") {
+                " X-GM-MSGID X-GM-THRID X-GM-LABELS"
+            } else {
+                ""
+            };
+            let modseq = if self.has_modseq { " MODSEQ" } else { "" };
             let items = format!(" {uids} (UID FLAGS INTERNALDATE RFC822.SIZE{modseq}{gmail})");
             let tag = session.begin(Command::new("UID FETCH").raw(items)).await?;
             self.metadata = Some(Metadata { tag, uids, found: Vec::new() });
@@ -186,6 +218,7 @@ impl Bodies {
                 batch: BatchBuilder::new(self.stream.clone()),
                 is_partial,
                 there: None,
+                is_vouched: false,
             });
         }
         Ok(())
@@ -227,7 +260,10 @@ impl Bodies {
         composer: &mut Composer,
     ) -> Result<()> {
         if let Some(found) = select::answer(response) {
-            let asked = self.under_way.iter_mut().find_map(|some| some.there.as_mut().filter(|_| !some.tags.is_empty()));
+            let asked = self
+                .under_way
+                .iter_mut()
+                .find_map(|some| some.there.as_mut().filter(|_| !some.tags.is_empty()));
             if let (Some(there), Some(found)) = (asked, found) {
                 *there = there.union(&found);
             }
@@ -245,8 +281,14 @@ impl Bodies {
         let Some(uid) = fetched.uid else { return Ok(()) };
         if let Some(body) = &fetched.body {
             let some = self.under_way.iter_mut().find_map(|some| some.position(uid).map(|at| (some, at)));
-            let Some((some, at)) = some else { return Ok(()) };
-            let (Some(meta), Some(came)) = (some.messages.get(at), some.came.get_mut(at)) else { return Ok(()) };
+            let Some((some, at)) = some else {
+                let asked = self.under_way.iter_mut().filter(|some| some.there.is_some());
+                asked.for_each(|some| some.is_vouched |= self.witness == Some(uid));
+                return Ok(());
+            };
+            let (Some(meta), Some(came)) = (some.messages.get(at), some.came.get_mut(at)) else {
+                return Ok(());
+            };
             if std::mem::replace(came, true) {
                 return Ok(());
             }
@@ -301,12 +343,18 @@ impl Bodies {
         if some.there.is_some() {
             return some.conclude(validity, composer).await;
         }
-        let uids: UidSet = missing.iter().filter_map(|at| some.messages.get(*at)).map(|meta| meta.uid).collect();
+        let uids: UidSet =
+            missing.iter().filter_map(|at| some.messages.get(*at)).map(|meta| meta.uid).collect();
         (some.there, some.is_partial) = (Some(UidSet::new()), true);
         let form = if session.capabilities.has("ESEARCH") { " RETURN (ALL)" } else { "" };
-        let mut tags = vec![session.begin(Command::new("UID SEARCH").raw(format!("{form} UID {uids}"))).await?];
+        let mut tags =
+            vec![session.begin(Command::new("UID SEARCH").raw(format!("{form} UID {uids}"))).await?];
         for uid in uids.iter() {
             tags.push(self.fetch(session, &UidSet::range(uid..=uid), true).await?);
+        }
+        if let Some(witness) = self.witness {
+            let one = format!(" {witness} (UID BODY.PEEK[]<0.1>)");
+            tags.push(session.begin(Command::new("UID FETCH").raw(one)).await?);
         }
         if let Some(some) = self.under_way.get_mut(at) {
             some.tags = tags;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use connector_sdk::{
     Context, Error, Operation, Result, Timestamp,
     contract::Files,
@@ -42,11 +41,19 @@ pub(super) struct Composer {
 impl Composer {
     /// # Errors
     /// Config when attachments are to be kept and the sink keeps none.
-    pub(super) fn new(mailbox: &str, operation: Operation, settings: &Settings, cx: &Context) -> Result<Self> {
+    pub(super) fn new(
+        mailbox: &str,
+        operation: Operation,
+        settings: &Settings,
+        cx: &Context,
+    ) -> Result<Self> {
         let files = match settings.attachments {
             Attachments::Metadata => None,
             Attachments::Files => Some(cx.files().cloned().ok_or_else(|| {
-                Error::config("read", "`attachments: files` needs a place for files, which this sink does not have")
+                Error::config(
+                    "read",
+                    "`attachments: files` needs a place for files, which this sink does not have",
+                )
             })?),
         };
         Ok(Self {
@@ -80,19 +87,21 @@ impl Composer {
         whole: Option<u64>,
     ) -> Result<()> {
         self.head(validity, meta);
-        let files = {
-            let name = |sha256: &str| sha256.to_owned();
-            let options = mime::Options {
-                raw: self.has_raw,
-                size: whole,
-                file: self.files.as_ref().map(|_| &name as &dyn Fn(&str) -> String),
-                ..mime::Options::default()
-            };
-            mime::parse(body, &options, &mut self.record).files
+        let options = mime::Options {
+            raw: self.has_raw,
+            size: whole,
+            files: self.files.is_some(),
+            ..mime::Options::default()
         };
+        let parsed = mime::parse(body, &options, &mut self.record);
         self.record.push(b'}');
-        if let Some(keeper) = self.files.clone() {
-            self.keep(&*keeper, files).await?;
+        if let Some(keeper) = &self.files {
+            // Before the record that names them.
+            let mut paths = Vec::with_capacity(parsed.files.len());
+            for file in &parsed.files {
+                paths.push(keeper.keep(file.sha256, file.bytes.clone()).await?);
+            }
+            parsed.name_files(&mut self.record, &paths);
         }
         self.key(validity, meta.uid);
         batch.push(RecordView {
@@ -102,23 +111,6 @@ impl Composer {
             cursor: Some(meta.uid.to_string().as_bytes()),
             source_timestamp: meta.date.map(Timestamp::as_millis),
         });
-        Ok(())
-    }
-
-    /// Keeps the files before the record that names them, and gives them the names that they have there.
-    async fn keep(&mut self, keeper: &dyn Files, files: Vec<mime::StoredFile>) -> Result<()> {
-        for file in files {
-            let Some(hash) = hash(&file.sha256) else {
-                return Err(Error::bug("read", "a hash is not written as one"));
-            };
-            let path = keeper.keep(hash, Bytes::from(file.bytes)).await?;
-            // Quotes inside of a text are escaped, so that this stands nowhere but where a file is named.
-            let from = format!("\"file\":\"{}\"", file.sha256);
-            let to = format!("\"file\":{}", serde_json::Value::from(path));
-            if from != to {
-                self.record = replaced(&self.record, from.as_bytes(), to.as_bytes());
-            }
-        }
         Ok(())
     }
 
@@ -147,27 +139,4 @@ impl Composer {
             );
         }
     }
-}
-
-fn hash(hex: &str) -> Option<[u8; 32]> {
-    let mut hash = [0; 32];
-    if hex.len() != 64 {
-        return None;
-    }
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hex.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(hash)
-}
-
-fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() + to.len());
-    let mut rest = text;
-    while let Some(at) = memchr::memmem::find(rest, from) {
-        out.extend_from_slice(rest.get(..at).unwrap_or_default());
-        out.extend_from_slice(to);
-        rest = rest.get(at + from.len()..).unwrap_or_default();
-    }
-    out.extend_from_slice(rest);
-    out
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connector_sdk::{
-    Batch, Error, Operation, ReadRequest, Result, State, SyncMode,
+    Batch, Delivery, Error, Operation, ReadRequest, Result, State, SyncMode,
     contract::Estimate,
     record::{BatchBuilder, RecordView},
 };
@@ -21,6 +21,8 @@ use crate::imap::{
 
 /// Deletes of a batch.
 const DELETES: usize = 10_000;
+/// A mailbox gets another UIDVALIDITY once in years.
+const MOST_RESETS: u32 = 3;
 
 /// What comes of a step.
 pub(super) enum Step {
@@ -49,6 +51,7 @@ pub(super) struct Walk {
     has_estimated: bool,
     /// What is new, where it was looked for already.
     came: Option<UidSet>,
+    resets: u32,
 }
 
 enum Phase {
@@ -85,6 +88,7 @@ impl Walk {
             is_careful: false,
             has_estimated: false,
             came: None,
+            resets: 0,
             account,
             request,
         })
@@ -107,7 +111,8 @@ impl Walk {
             };
             let lent = self.lent.take();
             let was_fresh = lent.as_ref().is_none_or(|lent| lent.is_fresh);
-            let is_too_large = lent.is_some_and(|mut lent| lent.session().is_ok_and(|session| session.is_overrun()));
+            let is_too_large =
+                lent.is_some_and(|mut lent| lent.session().is_ok_and(|session| session.is_overrun()));
             self.phase = Phase::Opening;
             if is_too_large && !self.is_careful {
                 self.is_careful = true;
@@ -144,18 +149,28 @@ impl Walk {
         });
         let selected = match examine(lent.session()?, &self.raw, since).await? {
             Opened::Yes(selected) => selected,
-            Opened::No(_) if self.is_gone => return self.is_over().map(Some),
+            Opened::No(refusal) if self.is_gone && refusal.is_of_absence() => {
+                return self.is_over().map(Some);
+            }
             Opened::No(refusal) => {
                 let error = refusal.into_error("open", connector_sdk::Class::Permanent);
                 return Ok(Some(Step::Skip(error.with_context("mailbox", &self.request.partition.id))));
             }
         };
+        // It answers: what fails from now on is no connection that was forgotten.
+        lent.is_fresh = true;
         self.lent = Some(lent);
         if self.position.uid_validity != selected.uid_validity {
             let had_some = self.position.uid_validity != 0;
             let kept = kept_raw(self.request.partition.id.as_str(), &self.raw);
             self.position = Position::start(selected.uid_validity, kept);
             if had_some {
+                self.resets += 1;
+                if self.resets > MOST_RESETS {
+                    let message =
+                        "the server gives the mailbox another UIDVALIDITY each time: it cannot be followed";
+                    return Err(Error::permanent("open", message).with_delivery(Delivery::Answered));
+                }
                 tracing::warn!(mailbox = %self.request.partition.id, "UIDVALIDITY has changed: all is read anew");
                 let reset = self.reset()?;
                 self.phase = Phase::Vanishing(selected, UidSet::new());
@@ -225,7 +240,10 @@ impl Walk {
             None => search(session, (first, last), &criteria, selected.exists).await?,
         };
         let count = wanted.len();
-        let bodies = Bodies::new(wanted, self.is_careful, &self.request, &self.account.settings);
+        let witness = self.position.known.last();
+        let bodies = Bodies::new(wanted, witness, &self.request, &self.account.settings)
+            .carefully(self.is_careful)
+            .with_modseq(selected.modseq.is_some());
         self.phase = Phase::Reading(selected, Box::new(bodies));
         if std::mem::replace(&mut self.has_estimated, true) {
             return Ok(None);

@@ -69,7 +69,7 @@ async fn greet(cx: &Context, dial: &Dial, settings: &Settings) -> Result<(Sessio
 
 /// Whether the server has let us in already.
 async fn greeting(session: &mut Session, cx: &Context) -> Result<bool> {
-    let until = cx.clock().monotonic().saturating_add(cx.resilience().attempt_timeout);
+    let until = cx.clock().monotonic().saturating_add(cx.resilience().deadline);
     let response = session.wire.next(until).await?;
     match response.kind() {
         Kind::Status(condition) => match condition.status {

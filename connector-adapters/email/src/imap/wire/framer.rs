@@ -126,7 +126,11 @@ impl Framer {
     }
 
     fn line_limit(&self, buffer: &[u8]) -> usize {
-        if LONG.iter().any(|long| buffer.starts_with(long)) { LONG_LINE.max(self.limits.line) } else { self.limits.line }
+        if LONG.iter().any(|long| buffer.starts_with(long)) {
+            LONG_LINE.max(self.limits.line)
+        } else {
+            self.limits.line
+        }
     }
 }
 

@@ -62,6 +62,13 @@ impl Response {
     }
 }
 
+#[cfg(test)]
+impl From<&[u8]> for Response {
+    fn from(bytes: &[u8]) -> Self {
+        Self(Bytes::copy_from_slice(bytes))
+    }
+}
+
 impl std::fmt::Debug for Response {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Mail is personal data: how much it is has to do.
@@ -93,7 +100,9 @@ fn condition(text: &[u8]) -> Option<Condition<'_>> {
         ("PREAUTH", Status::Preauth),
     ];
     let status = statuses.iter().find(|(name, _)| first.eq_ignore_ascii_case(name.as_bytes()))?.1;
-    let Some(inner) = rest.strip_prefix(b"[") else { return Some(Condition { status, code: None, text: rest }) };
+    let Some(inner) = rest.strip_prefix(b"[") else {
+        return Some(Condition { status, code: None, text: rest });
+    };
     let Some(end) = inner.iter().position(|byte| *byte == b']') else {
         return Some(Condition { status, code: None, text: rest });
     };

@@ -82,7 +82,9 @@ pub(crate) fn tokens(bytes: &[u8]) -> Result<Vec<Token<'_>>, Unreadable> {
                 open.push(std::mem::take(&mut items));
             }
             b')' => {
-                let Some(outer) = open.pop() else { return Err(reader.fault("a list ends that has not begun")) };
+                let Some(outer) = open.pop() else {
+                    return Err(reader.fault("a list ends that has not begun"));
+                };
                 reader.at += 1;
                 let list = std::mem::replace(&mut items, outer);
                 items.push(Token::List(list));
@@ -115,7 +117,8 @@ impl<'a> Reader<'a> {
 
     fn quoted(&mut self) -> Result<Cow<'a, [u8]>, Unreadable> {
         let inner = self.rest().get(1..).unwrap_or_default();
-        let end = memchr::memchr3(b'"', b'\\', b'\n', inner).ok_or_else(|| self.fault("a text has no end"))?;
+        let end =
+            memchr::memchr3(b'"', b'\\', b'\n', inner).ok_or_else(|| self.fault("a text has no end"))?;
         if inner.get(end) == Some(&b'"') {
             self.at += end + 2;
             return Ok(Cow::Borrowed(inner.get(..end).unwrap_or_default()));
@@ -150,7 +153,8 @@ impl<'a> Reader<'a> {
     fn literal(&mut self) -> Result<&'a [u8], Unreadable> {
         let rest = self.rest();
         let end = rest.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let length = rest.get(..end).and_then(framer::literal).and_then(|length| usize::try_from(length).ok());
+        let length =
+            rest.get(..end).and_then(framer::literal).and_then(|length| usize::try_from(length).ok());
         let literal = length.and_then(|length| rest.get(end..end.checked_add(length)?));
         let literal = literal.ok_or_else(|| self.fault("bytes are missing"))?;
         self.at += end + literal.len();

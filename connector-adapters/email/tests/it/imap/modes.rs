@@ -40,3 +40,45 @@ async fn a_mailbox_is_read_whole_and_then_only_what_is_new_or_gone() {
         assert!(flags.iter().all(|(_, flags)| !flags.contains("Seen")), "nothing was marked: {flags:?}");
     }
 }
+
+/// Keeps files in memory.
+#[derive(Debug, Default)]
+struct Kept(std::sync::Mutex<Vec<bytes::Bytes>>);
+
+#[async_trait::async_trait]
+impl connector_sdk::contract::Files for Kept {
+    async fn keep(&self, sha256: [u8; 32], bytes: bytes::Bytes) -> connector_sdk::Result<String> {
+        self.0.lock().unwrap().push(bytes);
+        Ok(format!("_files/{:02x}", sha256[0]))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attachments_and_the_mail_as_it_came_are_kept_where_they_are_wanted() {
+    let dovecot = dovecot!(Dovecot::builder());
+    let mut ada = dovecot.session(USER).await.unwrap();
+    let mail = b"Subject: with a file\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b\r\n\
+        Content-Type: text/csv\r\nContent-Disposition: attachment; filename=a.csv\r\n\r\n1,2\r\n--b--\r\n";
+    ada.append("INBOX", mail).await.unwrap();
+    let mut config = super::support::config(dovecot.address(), USER);
+    config["attachments"] = serde_json::json!("files");
+    config["raw"] = serde_json::json!(true);
+    let kept = std::sync::Arc::new(Kept::default());
+    let cx = super::support::context().with_files(kept.clone());
+    let read = Reader::with(config.clone(), cx).run("messages").await.unwrap();
+    let attachment = &read[0].record["attachments"][0];
+    assert_eq!(kept.0.lock().unwrap().as_slice(), [&b"1,2"[..]]);
+    assert_eq!(attachment["filename"], "a.csv");
+    let path = format!("_files/{}", &attachment["sha256"].as_str().unwrap()[..2]);
+    assert_eq!(attachment["file"], path.as_str());
+    use base64::Engine as _;
+    let raw =
+        base64::engine::general_purpose::STANDARD.decode(read[0].record["raw"].as_str().unwrap()).unwrap();
+    assert_eq!(raw, mail);
+    // Nobody keeps them here.
+    let error = Reader::new(config).run("messages").await.unwrap_err();
+    assert!(
+        error.class() == connector_sdk::Class::Config && error.message().contains("`attachments"),
+        "{error}"
+    );
+}

@@ -100,8 +100,7 @@ impl Reader {
         for partition in plan.partitions {
             let id = partition.id.clone();
             let known = self.state.partitions.get(&id).and_then(|known| known.state.clone());
-            let request =
-                ReadRequest::new(self.cx.clone(), selection.clone(), partition).with_state(known);
+            let request = ReadRequest::new(self.cx.clone(), selection.clone(), partition).with_state(known);
             let mut messages = self.connector.read(request);
             let mut uncovered = Vec::new();
             while let Some(message) = messages.next().await {

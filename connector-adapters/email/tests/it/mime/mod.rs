@@ -4,6 +4,7 @@ mod bombs;
 mod corpus;
 mod mime4j;
 mod properties;
+mod reading;
 
 use connector_email::mime::{Options, Parsed, parse};
 use serde_json::Value;
@@ -13,13 +14,25 @@ fn record(mail: &[u8]) -> Value {
     record_with(mail, &Options::default()).0
 }
 
-fn record_with(mail: &[u8], options: &Options<'_>) -> (Value, Parsed) {
+fn record_with(mail: &[u8], options: &Options) -> (Value, Parsed) {
     let mut out = b"{".to_vec();
     let parsed = parse(mail, options, &mut out);
     out.push(b'}');
     let record = serde_json::from_slice(&out)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out[..out.len().min(2_000)])));
     (record, parsed)
+}
+
+/// The record with its attachments named by their hash, and the attachments.
+fn record_with_files(mail: &[u8]) -> (Value, Vec<(String, Vec<u8>)>) {
+    let mut out = b"{".to_vec();
+    let parsed = parse(mail, &Options { files: true, ..Options::default() }, &mut out);
+    let hex = |sha256: &[u8; 32]| sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let names: Vec<String> = parsed.files.iter().map(|file| hex(&file.sha256)).collect();
+    parsed.name_files(&mut out, &names);
+    out.push(b'}');
+    let files = parsed.files.iter().map(|file| (hex(&file.sha256), file.bytes.to_vec())).collect();
+    (serde_json::from_slice(&out).unwrap(), files)
 }
 
 /// The kinds of the defects of a record.
@@ -40,7 +53,13 @@ fn mails(folder: &str) -> Vec<(String, Vec<u8>)> {
                 folders.push(path);
                 continue;
             }
-            let bytes = std::fs::read(&path).unwrap();
+            let mut bytes = std::fs::read(&path).unwrap();
+            if name.starts_with("mail-auth/dkim")
+                && let Some(keys) = bytes.windows(2).position(|pair| pair == b"\n\n")
+            {
+                // The keys of the signers stand before the mail.
+                bytes.drain(..keys + 2);
+            }
             match path.extension().and_then(|extension| extension.to_str()) {
                 Some("eml" | "msg") => found.push((name, bytes)),
                 Some("txt") if !name.contains("_decoded_") && !name.starts_with("transcripts") => {

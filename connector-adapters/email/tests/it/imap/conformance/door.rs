@@ -166,7 +166,9 @@ async fn answer(
         }
         if text.starts_with('+') {
             line.clear();
-            from_client.read_until(b'\n', &mut line).await?;
+            if from_client.read_until(b'\n', &mut line).await? == 0 {
+                return Ok(false);
+            }
             to_server.write_all(&line).await?;
         }
     }

@@ -39,7 +39,8 @@ pub(crate) struct Post {
 
 impl Post {
     pub(crate) async fn start(world: World, mode: Capabilities) -> Self {
-        let server = Dovecot::builder().capabilities(mode).user(USER, PASSWORD).start().await.expect("a Dovecot");
+        let server =
+            Dovecot::builder().capabilities(mode).user(USER, PASSWORD).start().await.expect("a Dovecot");
         let server = server.expect("these tests need Dovecot");
         let mut session = server.session_with(USER, PASSWORD).await.expect("a session");
         session.create(MAILBOXES[1]).await.expect("a mailbox");
@@ -128,7 +129,8 @@ impl Fixture for Post {
         for mailbox in MAILBOXES {
             let gone: Vec<u32> = {
                 let mut truth = self.truth.lock().unwrap();
-                let some: Vec<_> = truth.keys().take(count).copied().filter(|(of, _)| *of == mailbox).collect();
+                let some: Vec<_> =
+                    truth.keys().take(count).copied().filter(|(of, _)| *of == mailbox).collect();
                 some.iter().for_each(|key| {
                     truth.insert(*key, usize::MAX);
                 });
