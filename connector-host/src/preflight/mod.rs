@@ -12,9 +12,9 @@ mod storage;
 use std::{collections::BTreeSet, fmt, future::Future, sync::Arc, time::Duration};
 
 use connector_sdk::{
-    Class, Clock, Connector, Context, Delivery, Error, Identity, Manifest, Result, StreamId,
+    Catalog, Class, Clock, Connector, Context, Delivery, Error, Identity, Manifest, Result, StreamId,
     clock::{Elapsed, timeout},
-    manifest::AuthMethod,
+    manifest::{AuthMethod, Capability},
 };
 
 pub use report::{CheckReport, CheckStatus, Probe, ProbeName, ProbeStatus, StreamEstimate};
@@ -177,6 +177,13 @@ async fn outside(preflight: &Preflight<'_>, target: &Target<'_>) -> Vec<Probe> {
         }
         Ok(catalog) => {
             probes.push(Probe::pass(ProbeName::Discover, format!("{} streams", catalog.streams.len())));
+            if only_acts(preflight, target, &catalog) {
+                probes.push(Probe::skip(
+                    ProbeName::Schema,
+                    "there is nothing to read: the connector only acts",
+                ));
+                return probes;
+            }
             let all = || within(clock, preflight.deadline, "discover", target.connector.discover(cx, None));
             probes.push(match catalog::fits(&catalog, preflight.streams, all).await {
                 Ok(message) => Probe::pass(ProbeName::Schema, message),
@@ -200,6 +207,12 @@ fn who(identity: &Identity) -> String {
         Some(account) => format!("signed in as {} of {account}", identity.subject),
         None => format!("signed in as {}", identity.subject),
     }
+}
+
+/// Whether the connector is none to be read, such as one that sends mail: it declares actions, and nothing else.
+fn only_acts(preflight: &Preflight<'_>, target: &Target<'_>, catalog: &Catalog) -> bool {
+    let declared = target.manifest.capabilities.as_slice();
+    declared == [Capability::Actions] && catalog.streams.is_empty() && preflight.streams.is_none()
 }
 
 /// The declared way to sign in that this connection uses, where that can be told.

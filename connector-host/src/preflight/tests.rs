@@ -101,6 +101,7 @@ struct Case {
     streams: Option<Vec<StreamChoice>>,
     registry: Result<()>,
     rotates: bool,
+    only_acts: bool,
     estimates: Option<Duration>,
 }
 
@@ -112,6 +113,7 @@ impl Case {
             streams: None,
             registry: Ok(()),
             rotates: false,
+            only_acts: false,
             estimates: None,
         }
     }
@@ -119,7 +121,9 @@ impl Case {
     async fn check(self) -> CheckReport {
         let method = AuthMethod::new("token", &["read"]);
         let method = if self.rotates { method.rotating() } else { method };
-        let manifest = Manifest::new("desk", "rest", "0.1.0").with_auth([method]);
+        let capabilities = self.only_acts.then_some(Capability::Actions);
+        let manifest =
+            Manifest::new("desk", "rest", "0.1.0").with_auth([method]).with_capabilities(capabilities);
         let cx = Context::builder("acme", "acme-desk").network(self.network).build();
         let registry = MemoryRegistry::new(SystemClock::shared());
         let exchange = cx.background().spawn(async {
@@ -243,6 +247,15 @@ async fn scopes_that_are_missing_are_named() {
 async fn plain_http_is_not_called_secure() {
     let report = Case { network: Network::loopback(), ..Case::of(vendor()) }.check().await;
     assert_eq!(verdicts(&report), "ppspppppp");
+}
+
+#[tokio::test]
+async fn a_connector_that_only_acts_has_nothing_to_read_and_one_that_reads_has() {
+    let nothing = || Case::of(Vendor { streams: Vec::new(), ..vendor() });
+    let report = Case { only_acts: true, ..nothing() }.check().await;
+    assert_eq!(verdicts(&report), "ppppppspp");
+    assert_eq!(report.status, CheckStatus::Passed);
+    assert_eq!(verdicts(&nothing().check().await), "ppppppFpp");
 }
 
 #[tokio::test]

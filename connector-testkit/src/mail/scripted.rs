@@ -265,7 +265,7 @@ impl Shared {
                 }
                 Step::StartTls => peer.start_tls(&self.authority).await?,
                 Step::Stall => {
-                    while peer.stream.read(&mut [0; 4096]).await? > 0 {}
+                    while peer.stream.read(&mut vec![0; 4_096]).await? > 0 {}
                     return Ok(End::Script);
                 }
                 Step::Reset => return Ok(End::Reset),
@@ -310,7 +310,8 @@ impl Peer {
                 note(&heard);
                 return Ok(heard);
             }
-            let mut more = [0; 65_536];
+            // Not within the future, which would be moved with it.
+            let mut more = vec![0; 65_536];
             let read = self.stream.read(&mut more).await?;
             self.read.extend_from_slice(&more[..read]);
             if read == 0 || self.read.len() > LONGEST_HEARD {
@@ -333,7 +334,7 @@ impl Peer {
     /// reset, and what was said last is lost.
     async fn close(&mut self) -> io::Result<()> {
         self.stream.shutdown().await?;
-        while self.stream.read(&mut [0; 4096]).await? > 0 {}
+        while self.stream.read(&mut vec![0; 4_096]).await? > 0 {}
         Ok(())
     }
 }

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use connector_sdk::{Class, Context, Delivery, Error, Result, network::Dial};
+use connector_sdk::{Class, Context, Counters, Delivery, Error, Result, network::Dial};
 
 use super::{
     config::Settings,
@@ -55,9 +55,9 @@ impl Server {
     /// Permanent for an address that is refused and a server that wants nothing of us; Transient and RateLimited
     /// where it may work later.
     pub(super) async fn open(&self, cx: &Context, limits: &Limits) -> Result<Session> {
-        let Some(login) = &self.login else { return self.greeted(limits).await };
+        let Some(login) = &self.login else { return self.greeted(cx, limits).await };
         let credential = limits.within("authenticate", limits.left(), login.credential(cx)).await??;
-        let refused = match self.signed_in(limits, credential.clone()).await {
+        let refused = match self.signed_in(cx, limits, credential.clone()).await {
             Ok(session) => {
                 login.accepted(cx, &credential).await;
                 return Ok(session);
@@ -73,19 +73,20 @@ impl Server {
             Err(error) => return Err(error),
         };
         // Many servers hang up on who was refused.
-        let session = self.signed_in(limits, renewed.clone()).await?;
+        let session = self.signed_in(cx, limits, renewed.clone()).await?;
         login.accepted(cx, &renewed).await;
         Ok(session)
     }
 
-    async fn signed_in(&self, limits: &Limits, credential: Credential) -> Result<Session> {
-        let mut session = self.greeted(limits).await?;
+    async fn signed_in(&self, cx: &Context, limits: &Limits, credential: Credential) -> Result<Session> {
+        let mut session = self.greeted(cx, limits).await?;
         session.sign_in(&self.settings, credential).await?;
         Ok(session)
     }
 
     /// Connected, greeted, and in TLS where that was wanted.
-    async fn greeted(&self, limits: &Limits) -> Result<Session> {
+    async fn greeted(&self, cx: &Context, limits: &Limits) -> Result<Session> {
+        Counters::add(&cx.counters().requests, 1);
         let Settings { host, port, tls, helo, .. } = &self.settings;
         let connecting = async {
             let stream = self.dial.tcp(host, *port).await?;
