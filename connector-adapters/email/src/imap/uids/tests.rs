@@ -40,7 +40,8 @@ fn the_ends_of_the_numbers_are_no_special_case() {
     assert_eq!(all.difference(&set("4294967295")).to_string(), "1:4294967294");
     all.insert(u32::MAX);
     assert_eq!(all.len(), u64::from(u32::MAX));
-    assert!(UidSet::range(5..=4).is_empty());
+    let (first, last) = (5, 4);
+    assert!(UidSet::range(first..=last).is_empty());
 }
 
 #[test]

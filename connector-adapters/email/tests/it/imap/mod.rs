@@ -6,4 +6,5 @@ mod hostile;
 mod mailboxes;
 mod modes;
 mod signing_in;
+mod silence;
 mod support;

@@ -128,7 +128,7 @@ async fn pass(client: TcpStream, server: SocketAddr, faults: &Faults, count: &At
                 way.say(&format!("{tag} {said}\r\n")).await?;
                 continue;
             }
-            Some(other) => unimplemented!("{other:?} at a mail server"),
+            Some(other) => panic!("{other:?} at a mail server"),
         }
         to_server.write_all(&line).await?;
         if !answer(&mut from_server, &mut from_client, &mut to_server, &mut way, tag).await? {
