@@ -34,8 +34,8 @@ const WAYS: [(&str, &str); 5] = [
     ("o", "offlineimap3 → Maildir"),
 ];
 
-/// Pulls one mailbox in each way, in turn.
-pub(crate) fn compare(messages: u64, rounds: u64) -> Outcome<()> {
+/// Pulls one mailbox in each way, in turn, but for those whose letters are in `without`.
+pub(crate) fn compare(messages: u64, rounds: u64, without: &str) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let Some(dovecot) = runtime.block_on(Dovecot::builder().start())? else { return Ok(()) };
     runtime.block_on(fill(&dovecot, "INBOX", messages, letters::letter))?;
@@ -45,7 +45,7 @@ pub(crate) fn compare(messages: u64, rounds: u64) -> Outcome<()> {
             // Another one begins each round: nobody always finds the server's caches as the same other leaves them.
             let at = (round + turn) % WAYS.len();
             let (Some((way, _)), Some(costs)) = (WAYS.get(at), costs.get_mut(at)) else { continue };
-            if !others::is_there(way) {
+            if without.contains(way) || !others::is_there(way) {
                 continue;
             }
             let output = Command::new(std::env::current_exe()?)
@@ -119,7 +119,7 @@ pub(crate) fn unchanged(mailboxes: u64, messages: u64, rounds: u64) -> Outcome<(
     let relay = relay::Relay::before(dovecot.address())?;
     let folder = tempfile::tempdir()?;
     #[expect(clippy::disallowed_methods, reason = "a bench measures the machine's time")]
-    let mut timed = || -> Outcome<(u64, f64, f64, u64)> {
+    let timed = || -> Outcome<(u64, f64, f64, u64)> {
         let (before, cpu, turns) = (Instant::now(), usage::cpu_seconds()?, relay.turns());
         let (records, _) =
             runtime.block_on(run(relay.address(), &["box-*"], folder.path(), Format::Jsonl))?;

@@ -57,7 +57,11 @@ fn main() -> Outcome<()> {
             println!("{}", serde_json::to_string(&mail::read(way, address)?)?);
             Ok(())
         }
-        Some("mail") => mail::compare(option("--messages", 100_000)?, option("--rounds", 3)?),
+        Some("mail") => {
+            let at = arguments.iter().position(|argument| argument == "--without");
+            let without = at.and_then(|at| arguments.get(at + 1)).map_or("", String::as_str);
+            mail::compare(option("--messages", 100_000)?, option("--rounds", 3)?, without)
+        }
         Some("mail-unchanged") => mail::unchanged(
             option("--mailboxes", 100)?,
             option("--messages", 10_000)?,

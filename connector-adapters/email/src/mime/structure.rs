@@ -121,7 +121,7 @@ struct Open {
 
 /// What an entity turned out to be.
 enum Entered {
-    Opened(Open),
+    Opened(Box<Open>),
     Leaf(usize),
 }
 
@@ -177,7 +177,7 @@ impl Walk<'_> {
                 Entered::Leaf(number) => leaf = Some(number),
                 Entered::Opened(entered) => {
                     message_begins = entered.kind == Kind::Message;
-                    open.push(entered);
+                    open.push(*entered);
                     at = start;
                     if message_begins {
                         continue;
@@ -270,7 +270,7 @@ impl Walk<'_> {
             }
             match content.boundary.take().filter(|boundary| !boundary.is_empty()) {
                 Some(boundary) => {
-                    return Entered::Opened(Open {
+                    return Entered::Opened(Box::new(Open {
                         kind: Kind::of(&content.media),
                         boundary: Some(boundary),
                         start,
@@ -279,7 +279,7 @@ impl Walk<'_> {
                         message: here.owner,
                         leaf: None,
                         content: Some(content),
-                    });
+                    }));
                 }
                 None => {
                     self.defects.add("boundary_missing", &place(&path), None);
@@ -289,7 +289,7 @@ impl Walk<'_> {
         } else if message {
             let leaf = self.leaf(content, start..data.len(), parent, path_of_leaf.clone(), here);
             self.leaves[leaf].message = Some(self.messages.len());
-            return Entered::Opened(Open {
+            return Entered::Opened(Box::new(Open {
                 kind: Kind::Message,
                 boundary: None,
                 start,
@@ -298,7 +298,7 @@ impl Walk<'_> {
                 message: self.messages.len(),
                 leaf: Some(leaf),
                 content: None,
-            });
+            }));
         }
         Entered::Leaf(self.leaf(content, start..data.len(), parent, path_of_leaf, here))
     }
