@@ -18,17 +18,27 @@ for package in "${packages[@]}"; do
 done
 if [ ${#absent[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        step "installing ${absent[*]}"
-        # The mail servers are started by the tests, in folders of their own: they ask nothing and begin nothing here.
-        export DEBIAN_FRONTEND=noninteractive
-        echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
-        if [ ! -e /usr/sbin/policy-rc.d ]; then
-            printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-            chmod +x /usr/sbin/policy-rc.d
-            trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        # A mail server that somebody uses is not put out of the way for tests (nothing is removed), and on a machine with
+        # services of its own nobody gets new ones unasked.
+        if [ "${CI:-}" != true ] && [ -d /run/systemd/system ]; then
+            missing "${absent[*]} (apt-get install --no-install-recommends ${absent[*]}, then disable the services \`postfix\` and \`dovecot\`: the tests start their own)"
+        else
+            step "installing ${absent[*]}"
+            export DEBIAN_FRONTEND=noninteractive
+            case " ${absent[*]} " in *" postfix "*)
+                echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections ;;
+            esac
+            # The mail servers are started by the tests, in folders of their own: here they begin nothing.
+            policy=/usr/sbin/policy-rc.d
+            if [ ! -e "$policy" ]; then
+                printf '#!/bin/sh\nexit 101\n' >"$policy"
+                chmod +x "$policy"
+                trap 'rm -f "$policy"' EXIT
+            fi
+            install() { timeout 900 apt-get install -y -q --no-remove --no-install-recommends "${absent[@]}"; }
+            install || { timeout 300 apt-get update -q && install; }
+            if [ "$(trap -p EXIT)" ]; then rm -f "$policy"; trap - EXIT; fi
         fi
-        { apt-get install -y -q "${absent[@]}" || { apt-get update -q && apt-get install -y -q "${absent[@]}"; }; } >/dev/null
-        if [ "$(trap -p EXIT)" ]; then rm -f /usr/sbin/policy-rc.d; trap - EXIT; fi
     else
         missing "${absent[*]} (apt-get install ${absent[*]})"
     fi
