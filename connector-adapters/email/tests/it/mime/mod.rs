@@ -87,6 +87,7 @@ fn mails(folder: &str) -> Vec<(String, Vec<u8>)> {
     found
 }
 
+#[expect(clippy::print_stderr, reason = "what is left out is said")]
 fn fixtures() -> Option<std::path::PathBuf> {
     let folder = std::env::var_os("CONNECTOR_FIXTURES").map(std::path::PathBuf::from);
     if folder.is_none() {
