@@ -183,7 +183,10 @@ fn refusal(fates: &[Fate], deferred: usize, now: Timestamp) -> Error {
     let of = |kind: Kind| fates.iter().filter(move |fate| fate.kind == kind);
     let kind = if deferred > 0 { Kind::Deferred } else { Kind::Refused };
     let (what, otherwise) = match kind {
-        Kind::Deferred => ("recipients were put off: send it to them again later", Class::Transient),
+        Kind::Deferred => (
+            "recipients were put off: send it later to them alone, with a new key and the same message_id",
+            Class::Transient,
+        ),
         _ => ("recipients were refused", Class::Permanent),
     };
     let class = of(kind).find_map(|fate| fate.class).unwrap_or(otherwise);

@@ -20,7 +20,7 @@ mod word;
 use connector_sdk::{Result, Timestamp};
 
 use self::{
-    header::{Headers, date, message_id},
+    header::{Headers, LONGEST_VALUE, date, message_id},
     part::Part,
 };
 use super::{
@@ -91,6 +91,9 @@ pub(crate) fn compose(input: &Send, given: Given<'_>) -> Result<Mail> {
         headers.line("To", "undisclosed-recipients:;");
     }
     safe("subject", &input.subject)?;
+    if input.subject.len() > LONGEST_VALUE {
+        return Err(wrong("subject", "is longer than 64 KiB"));
+    }
     headers.text("Subject", &input.subject);
     headers.line("Message-ID", &format!("<{id}>"));
     if let Some(answered) = &input.in_reply_to {

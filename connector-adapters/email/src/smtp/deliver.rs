@@ -47,6 +47,10 @@ struct Owed {
     /// Not before then, by the monotonic clock.
     due: Duration,
     last: Option<Fate>,
+    /// How often it was tried, but for times that the server asked to wait.
+    attempts: u32,
+    /// Put off in the round that has ended: when it is due has to be said yet.
+    is_fresh: bool,
 }
 
 /// Where the operation stands.
@@ -54,7 +58,7 @@ struct Progress {
     fates: Vec<Option<Fate>>,
     owed: Vec<Owed>,
     dsn: Option<bool>,
-    attempts: u32,
+    rounds: u32,
 }
 
 impl Deliverer {
@@ -77,10 +81,17 @@ impl Deliverer {
         let limits = Limits::new(cx.clock(), cx.resilience());
         self.budget.deposit(cx.clock().monotonic());
         let owed = known.iter().enumerate().filter(|(_, fate)| fate.is_none());
-        let owed = owed.map(|(index, _)| Owed { index, due: Duration::ZERO, last: None }).collect();
-        let mut progress = Progress { fates: known, owed, dsn: None, attempts: 0 };
+        let owed = owed.map(|(index, _)| Owed {
+            index,
+            due: Duration::ZERO,
+            last: None,
+            attempts: 0,
+            is_fresh: false,
+        });
+        let owed = owed.collect();
+        let mut progress = Progress { fates: known, owed, dsn: None, rounds: 0 };
         while !progress.owed.is_empty() {
-            progress.attempts += 1;
+            progress.rounds += 1;
             let stop = self.round(cx, mail, dsn, &mut progress, &limits).await?;
             if stop || !self.wait(cx, &mut progress, &limits).await {
                 break;
@@ -107,8 +118,12 @@ impl Deliverer {
         let (mut due, later): (Vec<Owed>, Vec<Owed>) =
             std::mem::take(&mut progress.owed).into_iter().partition(|owed| owed.due <= now);
         progress.owed = later;
+        for owed in &mut due {
+            owed.attempts += 1;
+            owed.is_fresh = true;
+        }
         let counters = cx.counters();
-        if progress.attempts > 1 {
+        if progress.rounds > 1 {
             Counters::add(&counters.retries, 1);
         }
         let (_place, mut session) = match self.gate.enter(cx, limits).await {
@@ -144,7 +159,7 @@ impl Deliverer {
                     Counters::add(&counters.throttled, 1);
                 }
                 let is_for_the_next = is_progress && fate.is_for_the_next();
-                owed.due = cx.clock().monotonic() + fate.retry_after.unwrap_or_default();
+                owed.due = cx.clock().monotonic().saturating_add(fate.retry_after.unwrap_or_default());
                 owed.last = Some(fate);
                 if is_for_the_next { next.push(owed) } else { progress.owed.push(owed) }
             }
@@ -154,34 +169,49 @@ impl Deliverer {
         Ok(false)
     }
 
-    /// Waits until the first of those who are owed the mail is due; false when that has no sense.
+    /// Waits until the first of those who are owed the mail is due; false when that has no sense for any of them. Each is
+    /// judged by what was said of it alone: one that is put off again and again takes no time from another.
     async fn wait(&self, cx: &Context, progress: &mut Progress, limits: &Limits) -> bool {
         let now = cx.clock().monotonic();
-        let Some(soonest) = progress.owed.iter().min_by_key(|owed| owed.due) else { return false };
-        let class = soonest.last.as_ref().and_then(|fate| fate.class).unwrap_or(Class::Transient);
-        let asked = soonest.last.as_ref().and_then(|fate| fate.retry_after);
-        let failure = Failure {
-            class,
-            // Who was put off has not got it, and so it can be repeated.
-            delivery: Delivery::NotSent,
-            exhausted: false,
-            retry_after: asked.map(|_| soonest.due.saturating_sub(now)),
-            repeatable: true,
-        };
-        let standing = Standing {
-            attempts: progress.attempts,
-            remaining: Some(limits.left()),
-            stopping: cx.is_stopping(),
-        };
         let policy = RetryPolicy::from(cx.resilience());
-        let Decision::Retry { wait, counts } = policy.decide(failure, standing, self.jitter.draw()) else {
-            return false;
-        };
-        // Who was put off is not tried again and again because others were, too: the server may be down.
-        if counts && !self.budget.withdraw(now) {
-            return false;
+        let mut is_paid = None;
+        for mut owed in std::mem::take(&mut progress.owed) {
+            if !std::mem::take(&mut owed.is_fresh) {
+                progress.owed.push(owed);
+                continue;
+            }
+            let last = owed.last.as_ref();
+            let failure = Failure {
+                class: last.and_then(|fate| fate.class).unwrap_or(Class::Transient),
+                // Who was put off has not got it, and so it can be repeated.
+                delivery: Delivery::NotSent,
+                exhausted: false,
+                retry_after: last.and_then(|fate| fate.retry_after).map(|_| owed.due.saturating_sub(now)),
+                repeatable: true,
+            };
+            let standing = Standing {
+                attempts: owed.attempts,
+                remaining: Some(limits.left()),
+                stopping: cx.is_stopping(),
+            };
+            match policy.decide(failure, standing, self.jitter.draw()) {
+                // Who was put off is not tried again and again because others were, too: the server may be down. One
+                // round is one withdrawal.
+                Decision::Retry { counts: true, .. }
+                    if !*is_paid.get_or_insert_with(|| self.budget.withdraw(now)) =>
+                {
+                    progress.fates[owed.index] = owed.last;
+                }
+                Decision::Retry { wait, counts } => {
+                    owed.attempts -= u32::from(!counts);
+                    owed.due = now.saturating_add(wait);
+                    progress.owed.push(owed);
+                }
+                Decision::GiveUp(_) => progress.fates[owed.index] = owed.last,
+            }
         }
-        progress.attempts -= u32::from(!counts);
+        let Some(due) = progress.owed.iter().map(|owed| owed.due).min() else { return false };
+        let wait = due.saturating_sub(now);
         tracing::info!(?wait, owed = progress.owed.len(), "recipients were put off, and are sent to again");
         let stop = std::pin::pin!(cx.stop().cancelled());
         let is_stopped = matches!(select(cx.clock().sleep(wait), stop).await, Either::Right(_));
@@ -200,7 +230,7 @@ fn failed(progress: &mut Progress, due: Vec<Owed>, error: &Error, now: Duration)
         return Err(error.clone());
     }
     for mut owed in due {
-        owed.due = now + error.retry_after().unwrap_or_default();
+        owed.due = now.saturating_add(error.retry_after().unwrap_or_default());
         owed.last = Some(Fate::put_off(error));
         progress.owed.push(owed);
     }

@@ -184,12 +184,12 @@ impl Session {
         let data = if self.extensions.pipelining {
             let group = format!("{sender}{}DATA\r\n", recipients.concat());
             self.wire.say(OPERATION, group.as_bytes()).await?;
-            let reply = self.wire.hear(OPERATION).await?;
+            let reply = self.verdict().await?;
             if !reply.is_done() {
                 sender_refused = Some(self.fate(&reply));
             }
             for index in &asked {
-                let reply = match (self.wire.hear(OPERATION).await, &sender_refused) {
+                let reply = match (self.verdict().await, &sender_refused) {
                     (Ok(reply), _) => reply,
                     // Who hangs up after a refusal has said it with the refusal.
                     (Err(_), Some(refused)) => return Ok(refused.clone()),
@@ -197,7 +197,10 @@ impl Session {
                 };
                 is_wanted |= self.note(&reply, &mut fates[*index], sender_refused.is_some());
             }
-            Some(self.wire.hear(OPERATION).await?)
+            match (self.wire.hear(OPERATION).await, &sender_refused) {
+                (Err(_), Some(refused)) => return Ok(refused.clone()),
+                (reply, _) => Some(reply?),
+            }
         } else {
             let reply = self.ask_line(&sender).await?;
             if reply.is_done() {
@@ -214,15 +217,18 @@ impl Session {
             Some(reply) if reply.code == 354 && is_wanted => self.content(envelope.bytes).await,
             Some(reply) if reply.code == 354 => {
                 // The server waits for a mail that is for nobody: none is sent, and what it says of that is nothing to us.
-                self.wire.say(OPERATION, b".\r\n").await?;
-                let _ = self.wire.hear_final(OPERATION).await?;
+                if self.wire.say(OPERATION, b".\r\n").await.is_ok() {
+                    let _ = self.wire.hear_final(OPERATION).await;
+                }
                 Ok(sender_refused.unwrap_or_else(nobody))
             }
-            Some(reply) if is_wanted => {
+            Some(reply) if is_wanted && (reply.is_put_off() || reply.is_refused()) => {
                 let fate = self.fate(&reply);
                 self.reset().await;
                 Ok(fate)
             }
+            // A success here is the answer to something else: nothing of the mail was sent.
+            Some(reply) if is_wanted => Err(self.out_of_step(reply.code)),
             _ => {
                 self.reset().await;
                 Ok(sender_refused.unwrap_or_else(nobody))
@@ -232,6 +238,10 @@ impl Session {
 
     /// The mail and its end. From the first byte of the end on nobody knows what the server has heard.
     async fn content(&mut self, bytes: &[u8]) -> Result<Fate, Error> {
+        if self.wire.has_more() {
+            // It would be taken for the answer to the end of the mail.
+            return Err(self.out_of_step(354));
+        }
         self.wire.say(OPERATION, &stuffed(bytes)).await?;
         let answered = match self.wire.say(OPERATION, b".\r\n").await {
             Ok(()) => self.wire.hear_final(OPERATION).await,
@@ -240,6 +250,7 @@ impl Session {
         Ok(match answered {
             Ok(reply) if reply.is_done() || reply.is_put_off() || reply.is_refused() => self.fate(&reply),
             Ok(reply) => {
+                self.wire.give_up();
                 Fate::unknown(format!("the server answered the end of the mail with {}", reply.code))
             }
             Err(error) => Fate::unknown(format!(
@@ -264,13 +275,30 @@ impl Session {
 
     async fn ask_line(&mut self, line: &str) -> Result<Reply, Error> {
         self.wire.say(OPERATION, line.as_bytes()).await?;
-        self.wire.hear(OPERATION).await
+        self.verdict().await
+    }
+
+    /// The reply to MAIL or RCPT: yes, not now, or no. Anything else is not the reply to that.
+    async fn verdict(&mut self) -> Result<Reply, Error> {
+        let reply = self.wire.hear(OPERATION).await?;
+        if reply.is_done() || reply.is_put_off() || reply.is_refused() {
+            return Ok(reply);
+        }
+        Err(self.out_of_step(reply.code))
+    }
+
+    /// Nobody knows any more which reply is to what: the session is over, before the mail was sent.
+    fn out_of_step(&mut self, code: u16) -> Error {
+        self.wire.give_up();
+        let message = "the server's answers are not those to what it was asked";
+        Error::transient(OPERATION, message).with_context("code", code)
     }
 
     /// Makes the session ready for another mail; one that does not answer is not used again.
     async fn reset(&mut self) {
-        if !self.wire.is_over() {
-            let _ = self.wire.ask(OPERATION, "RSET").await;
+        if !self.wire.is_over() && !self.wire.ask(OPERATION, "RSET").await.is_ok_and(|reply| reply.is_done())
+        {
+            self.wire.give_up();
         }
     }
 

@@ -14,10 +14,12 @@ use super::{
 const FOLDS_AT: usize = 78;
 /// A word that is longer is encoded, and so split.
 const LONGEST_WORD: usize = 500;
+/// A line, without its end (RFC 5322, 2.1.1).
+const LONGEST_LINE: usize = 998;
 /// A name of a header.
 const LONGEST_NAME: usize = 76;
 /// A value of a header, in bytes.
-const LONGEST_VALUE: usize = 64 << 10;
+pub(super) const LONGEST_VALUE: usize = 64 << 10;
 /// A Message-ID: it has to fit into a line.
 const LONGEST_ID: usize = 250;
 /// A name of a file, in bytes: what file systems take.
@@ -58,7 +60,10 @@ impl Headers {
             && !value.contains("=?")
             && !value.contains('\t')
             && value.split(' ').all(|word| word.len() <= LONGEST_WORD);
-        let value = if is_bare { folded(value, column) } else { encoded(value, column) };
+        // Runs of spaces give no place to break at.
+        let bare = is_bare.then(|| folded(value, column));
+        let fits = |value: &String| value.split("\r\n").all(|line| line.len() + column <= LONGEST_LINE);
+        let value = bare.filter(fits).unwrap_or_else(|| encoded(value, column));
         self.line(name, &value);
     }
 
@@ -236,4 +241,21 @@ pub(super) fn content_type(field: &str, text: &str) -> Result<String> {
 pub(super) fn date(at: Timestamp) -> String {
     let time = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
     time.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_longer_than_a_line_may_be_however_the_words_stand() {
+        for value in ["word  ".repeat(400), "a   ".repeat(2_000), "x".repeat(400) + &" ".repeat(1_500) + "y"]
+        {
+            let mut headers = Headers::default();
+            headers.text("Subject", &value);
+            let text = String::from_utf8(headers.finish()).unwrap();
+            let longest = text.split("\r\n").map(str::len).max().unwrap();
+            assert!(longest <= LONGEST_LINE, "{longest}");
+        }
+    }
 }

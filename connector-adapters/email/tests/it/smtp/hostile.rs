@@ -205,6 +205,45 @@ fn a_server_that_answers_more_than_it_was_asked_is_not_believed_about_the_next()
 }
 
 #[test]
+fn answers_that_are_out_of_step_are_never_taken_for_the_mail_s() {
+    within(async {
+        let begun = || greeting(&[]).hear("MAIL");
+        for (what, script) in [
+            (
+                "DATA is done",
+                begun().say("250 ok").hear("RCPT").say("250 ok").hear("DATA").say("250 ok").stall(),
+            ),
+            (
+                "one too many",
+                begun().say_bytes("250 ok\r\n250 ok\r\n").hear("RCPT").say("250 ok").hear("DATA").stall(),
+            ),
+            (
+                "a wish in the middle",
+                begun().say("250 ok").hear("RCPT").say("354 go on").hear("DATA").stall(),
+            ),
+            (
+                "an answer before the end",
+                begun()
+                    .say("250 ok")
+                    .hear("RCPT")
+                    .say("250 ok")
+                    .hear("DATA")
+                    .say_bytes("354 go on\r\n250 queued\r\n")
+                    .hear_until("\r\n.\r\n")
+                    .say("554 no"),
+            ),
+        ] {
+            let server = scripted(script).await;
+            let cx = hasty(Duration::from_secs(20));
+            let outcome = send_once(&config(server.address()), &cx, mail(json!(FILED))).await.unwrap();
+            assert_eq!(statuses(&outcome), ["deferred"], "{what}: {:?}", outcome.output);
+            assert_eq!(outcome.status, ActionStatus::Failed, "{what}");
+            assert!(!server.heard()[0].contains("\r\n.\r\n"), "{what}: the mail was sent");
+        }
+    });
+}
+
+#[test]
 fn an_address_that_is_not_public_is_refused_unless_the_network_allows_it() {
     within(async {
         let server = ScriptedServer::start([Script::new()]).await.unwrap();

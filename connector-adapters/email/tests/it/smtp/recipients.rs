@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use connector_sdk::{Class, Timestamp, contract::ActionStatus};
 use connector_testkit::{
-    clock::ManualClock,
+    clock::{FastClock, ManualClock},
     mail::{Postfix, Script},
 };
 use serde_json::json;
@@ -91,6 +91,23 @@ fn who_is_greylisted_gets_it_a_minute_later_and_the_others_at_once_and_once() {
             assert_eq!(postfix.inbox_of(&dovecot, user, 1).await.unwrap().len(), 1, "{user}");
             assert_eq!(postfix.named(user), if user.starts_with("grey") { 3 } else { 1 });
         }
+    });
+}
+
+#[test]
+fn one_who_is_put_off_again_and_again_takes_no_time_from_one_who_is_greylisted() {
+    within(async {
+        let Some((dovecot, postfix)) = servers().await else { return };
+        postfix.answers("grey@example.test", &["451 4.7.1 Greylisted, try again later"]);
+        postfix.always_answers("stubborn@example.test", "450 4.3.0 not now");
+        let mut settings = resilience();
+        settings.deadline = Duration::from_secs(600);
+        let cx = context_with(FastClock::shared(), settings, None);
+        let to = json!(["grey@example.test", "stubborn@example.test"]);
+        let outcome = send_once(&config(postfix.address()), &cx, mail(to)).await.unwrap();
+        assert_eq!(statuses(&outcome), ["accepted", "deferred"], "{:?}", outcome.output);
+        assert_eq!((postfix.named("grey@example.test"), postfix.named("stubborn@example.test")), (2, 3));
+        assert_eq!(postfix.inbox_of(&dovecot, "grey@example.test", 1).await.unwrap().len(), 1);
     });
 }
 
