@@ -8,7 +8,7 @@ use aws_lc_rs::{
     hmac, pbkdf2, rand,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use connector_sdk::{Error, Result, Secret};
+use connector_sdk::{Class, Error, Result, Secret};
 use zeroize::Zeroizing;
 
 use super::{OPERATION, Words, bearer::escaped, broken};
@@ -121,7 +121,9 @@ impl Scram {
 fn verify(challenge: &str, expected: &Digest) -> Result<()> {
     if let Some(error) = challenge.strip_prefix("e=") {
         let error: String = error.chars().take(100).filter(|c| !c.is_control()).collect();
-        return Err(broken("the server refuses the proof").with_context("error", error));
+        // A wrong password, mostly: `invalid-proof` (RFC 5802, 7).
+        let refused = broken("the server refuses the proof").with_class(Class::Auth);
+        return Err(refused.with_context("error", error));
     }
     let signature = challenge.split(',').next().and_then(|field| field.strip_prefix("v="));
     let signature = signature.and_then(|signature| STANDARD.decode(signature).ok());

@@ -103,8 +103,9 @@ impl Alert {
                 return Err(wrong("link", "is no `https` or `http` URL"));
             }
         }
-        // What comes from a log has line breaks, and a subject has none.
-        let title = self.title.split_whitespace().collect::<Vec<_>>().join(" ");
+        // What comes from a log has line breaks and colours, and a subject has none.
+        let is_blank = |c: char| c.is_whitespace() || c.is_control();
+        let title = self.title.split(is_blank).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
         let headers = [("Auto-Submitted", "auto-generated"), ("X-Auto-Response-Suppress", "All")];
         let important = matches!(self.severity, Severity::Error | Severity::Critical);
         let headers = headers.into_iter().chain(important.then_some(("Importance", "high")));
@@ -199,12 +200,12 @@ mod tests {
     #[test]
     fn what_is_in_a_field_is_text_and_stays_text() {
         let mail = alert(json!({
-            "to": "ops@example.com", "severity": "critical", "title": "Sync\r\nof \"acme\" failed",
+            "to": "ops@example.com", "severity": "critical", "title": "\u{1b}[31mSync\r\nof \"acme\" failed\0",
             "summary": "<script>alert(1)</script>", "link": "https://example.com/?a=1&b=\"2",
             "fields": [{ "name": "<b>", "value": "one\ntwo & three" }],
         }))
         .unwrap();
-        assert_eq!(mail.subject, "[CRITICAL] Sync of \"acme\" failed");
+        assert_eq!(mail.subject, "[CRITICAL] [31mSync of \"acme\" failed");
         let html = mail.html.unwrap();
         assert!(!html.contains("<script>") && !html.contains("<b>") && html.contains("&lt;b&gt;"), "{html}");
         assert!(

@@ -1,7 +1,8 @@
 //! Signs mails, so that who receives them can see that the domain has sent them (DKIM: RFC 6376, RFC 8463).
 //!
-//! Headers and body are brought into their relaxed form, which survives what servers on the way do to spaces. `From` is
-//! named once more than it stands there, so that nobody can add another (RFC 6376, 8.15).
+//! Headers and body are brought into their relaxed form, which survives what servers on the way do to spaces. `From` and
+//! what else people or their programs go by are named once more than they stand there, so that nobody can add another
+//! (RFC 6376, 8.15).
 
 mod key;
 mod relaxed;
@@ -17,7 +18,7 @@ use serde::Deserialize;
 use self::key::Key;
 use crate::config::wrong;
 
-/// Headers that are signed where they stand in a mail, in this order.
+/// Headers that are signed, in this order, and named once more.
 const SIGNED: [&str; 12] = [
     "from",
     "reply-to",
@@ -32,6 +33,9 @@ const SIGNED: [&str; 12] = [
     "content-type",
     "content-transfer-encoding",
 ];
+/// Headers that are signed where they stand in a mail. Whoever passes it on to a list may add one (RFC 8058 wants the second
+/// and the third signed).
+const SIGNED_IF_THERE: [&str; 4] = ["sender", "list-unsubscribe", "list-unsubscribe-post", "auto-submitted"];
 /// Columns of the signature before it is folded.
 const LINE: usize = 72;
 
@@ -90,16 +94,18 @@ impl Signer {
         let headers = relaxed::headers(headers);
         let mut names: Vec<&str> = Vec::new();
         let mut signed = Vec::new();
-        for name in SIGNED {
+        for name in SIGNED.into_iter().chain(SIGNED_IF_THERE) {
             // From the last on (RFC 6376, 5.4.2).
             for header in headers.iter().rev().filter(|header| header.0 == name) {
                 names.push(name);
                 signed.extend_from_slice(&header.1);
                 signed.extend_from_slice(b"\r\n");
             }
+            if SIGNED.contains(&name) {
+                // One that is not there is signed as nothing.
+                names.push(name);
+            }
         }
-        // One that is not there is signed as nothing.
-        names.push("from");
         let unsigned = format!(
             "v=1; a={}; c=relaxed/relaxed;\r\n d={}; s={}; t={};\r\n h={};\r\n bh={};\r\n b=",
             self.key.algorithm(),

@@ -27,6 +27,15 @@ fn parse(mail: &[u8]) -> Message<'_> {
 }
 
 #[test]
+fn who_gets_a_blind_copy_stands_nowhere_in_what_is_sent() {
+    within(async {
+        let input = json!({ "bcc": FILED, "subject": "x", "text": "x" });
+        let text = String::from_utf8(wire(input).await).unwrap().to_lowercase();
+        assert!(!text.contains("bcc") && !text.contains(&FILED.to_lowercase()), "{text}");
+    });
+}
+
+#[test]
 fn a_plain_mail_is_plain() {
     within(async {
         let text = String::from_utf8(wire(mail(json!(FILED))).await).unwrap();
