@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod receiver;
+mod sender;
+
+use connector_sdk::Factory;
+
+pub use receiver::{Receiver, ReceiverConfig};
+pub use sender::{Sender, SenderConfig};
+
+#[doc = include_str!("receiver/README.md")]
+///
+/// ```
+/// use connector_sdk::Factory;
+/// assert_eq!(connector_webhook::receiver().manifest().id().as_str(), "webhook/receiver");
+/// ```
+pub fn receiver() -> impl Factory {
+    receiver::factory()
+}
+
+#[doc = include_str!("sender/README.md")]
+///
+/// ```
+/// use connector_sdk::Factory;
+/// assert_eq!(connector_webhook::sender().manifest().id().as_str(), "webhook/sender");
+/// ```
+pub fn sender() -> impl Factory {
+    sender::factory()
+}

@@ -1,0 +1,1 @@
+//! The receiver under the run engine, called over real sockets.
