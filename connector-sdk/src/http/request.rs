@@ -106,8 +106,19 @@ pub struct Request {
     idempotent: bool,
     keyed: bool,
     redirect_headers: Vec<HeaderName>,
+    is_redirected: bool,
+    glance: Option<Glance>,
     answer_within: Duration,
     defect: Option<String>,
+}
+
+/// How much of an answer's body is looked at, where nothing hangs on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Glance {
+    /// Bytes, at most.
+    pub(super) max_bytes: usize,
+    /// Until this reading of the monotonic clock.
+    pub(super) until: Duration,
 }
 
 impl Request {
@@ -124,6 +135,8 @@ impl Request {
             idempotent: true,
             keyed: false,
             redirect_headers: Vec::new(),
+            is_redirected: true,
+            glance: None,
             answer_within: Duration::ZERO,
             defect: None,
         };
@@ -181,6 +194,20 @@ impl Request {
             Ok(name) => self.redirect_headers.push(name),
             Err(_) => self.defect = Some(format!("there is no header `{}`", name.escape_debug())),
         }
+        self
+    }
+
+    /// Follows no redirect at all, also none within the origin: the redirect is the answer.
+    pub fn without_redirects(mut self) -> Self {
+        self.is_redirected = false;
+        self
+    }
+
+    /// Only looks at the body, because the status says it all: so many bytes of it at most, as they were sent, and not
+    /// beyond this reading of the context's monotonic clock. What is longer, comes later, or breaks off is left, and is
+    /// no failure. It is not decompressed, so ask for `Accept-Encoding: identity`.
+    pub fn glance(mut self, max_bytes: usize, until: Duration) -> Self {
+        self.glance = Some(Glance { max_bytes, until });
         self
     }
 
@@ -259,6 +286,14 @@ impl Request {
     /// The headers that go along when the vendor redirects, besides those that always do.
     pub(super) fn redirect_headers(&self) -> &[HeaderName] {
         &self.redirect_headers
+    }
+
+    pub(super) fn is_redirected(&self) -> bool {
+        self.is_redirected
+    }
+
+    pub(super) fn glanced(&self) -> Option<Glance> {
+        self.glance
     }
 
     /// What it carries.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Class, Counters, Delivery, Error, Result,
-    http::{Call, timer::Timer},
+    http::{Call, request::Glance, timer::Timer},
 };
 
 /// What reads one body, and says what is wrong with it. The vendor has answered in each case.
@@ -66,6 +66,26 @@ impl Reader<'_> {
             return Err(self.truncated(format!("the body ended after {received} bytes, not as announced")));
         }
         kept.finish().map_err(|damage| self.damaged(damage))
+    }
+
+    /// What comes of a body that nothing hangs on.
+    pub(super) async fn glance(&self, body: reqwest::Body, glance: Glance) -> Bytes {
+        let clock = self.call.context().clock();
+        let mut body = pin!(body);
+        let mut end = Timer::new(glance.until);
+        let mut seen = BytesMut::new();
+        while seen.len() < glance.max_bytes {
+            let frame = poll_fn(|task| match end.poll(&**clock, task) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => body.as_mut().poll_frame(task),
+            });
+            let Some(Ok(frame)) = frame.await else { break };
+            let chunk = frame.into_data().unwrap_or_default();
+            self.count(&chunk);
+            let room = glance.max_bytes - seen.len();
+            seen.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        }
+        seen.freeze()
     }
 
     /// The length that the head promises, of a body that there is.

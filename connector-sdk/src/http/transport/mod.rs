@@ -97,6 +97,16 @@ impl Transport {
         Ok(Self { client, guard, limits, allow_http: network.allow_http })
     }
 
+    /// Whether a request may go there, as far as the URL says; asks nobody. A name may still turn out to be at an
+    /// address that is refused.
+    ///
+    /// # Errors
+    /// As sending it would fail: Config where it is plain http that is not allowed, or no HTTP; Permanent where it names
+    /// an address that is not public, and not allowed.
+    pub fn check(&self, operation: &'static str, url: &Url) -> Result<()> {
+        self.permit(operation, url)
+    }
+
     async fn send(self, call: Call) -> Result<Response> {
         let mut trail = Trail::new(&call)?;
         let outcome = self.walk(&call, &mut trail).await;
@@ -114,7 +124,10 @@ impl Transport {
             call.answering();
             let url = trail.hop.url.clone();
             let reader = body::Reader { call, url: &url, limits: self.limits };
-            let body = reader.read(body, &head).await?;
+            let body = match call.request().glanced() {
+                Some(glance) => reader.glance(body, glance).await,
+                None => reader.read(body, &head).await?,
+            };
             let url = call.without_credential(url);
             return Ok(Response::new(head.status, head.headers, body, url, call.context().clock().now()));
         }

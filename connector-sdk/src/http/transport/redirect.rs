@@ -15,6 +15,8 @@
 //!
 //! Headers go along by a list of those that are safe and make sense at another address. Others go along
 //! when the request names them ([`Request::redirect_header`](crate::http::Request::redirect_header)).
+//! Nothing is followed for a request that says so
+//! ([`Request::without_redirects`](crate::http::Request::without_redirects)).
 //! The auth layer's credential is put on anew, header or parameter, because the origin is the same.
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -66,6 +68,9 @@ impl<'a> Trail<'a> {
     /// # Errors
     /// Permanent when it goes on for too long or in a circle.
     pub(super) fn follow(&mut self, status: StatusCode, headers: &HeaderMap) -> Result<bool> {
+        if !self.call.request().is_redirected() {
+            return Ok(false);
+        }
         let Some(method) = method_after(status, &self.hop.method) else { return Ok(false) };
         let Some(url) = target(&self.hop.url, headers) else { return Ok(false) };
         let Outgoing { url, headers: credential } = self.call.outgoing_to(url)?;
