@@ -1,0 +1,91 @@
+//! Puts a message in: once for its id, whoever does it and however often.
+
+use std::io;
+
+use super::super::{
+    message::{Message, name_of},
+    progress::{Ended, Fate},
+};
+use super::store::{ENDED, NEW, QUEUE, Store, TOLD};
+
+/// How much an outbox takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sender) struct Room {
+    /// Bytes of all messages, dead letters among them.
+    pub(in crate::sender) max_size: u64,
+    /// How many they are, at most: of each something stands in memory while it is delivered.
+    pub(in crate::sender) max_count: u64,
+}
+
+/// What came of putting a message in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::sender) enum Put {
+    /// It is durable.
+    Kept,
+    /// It was there before, and waits.
+    Waits,
+    /// It was there before, and this became of it.
+    Ended(Fate),
+    /// Another message has this id.
+    Taken,
+    /// There is no room.
+    Full,
+}
+
+/// A message that is there already.
+enum Found {
+    Waiting(Box<Message>),
+    Ended(Box<Ended>),
+}
+
+impl Store {
+    /// Puts a message in; its place among the others is given here. Under the lock.
+    ///
+    /// # Errors
+    /// As the file system says. Then nobody knows whether it is kept.
+    pub(in crate::sender) fn put(&self, mut message: Message, room: Room) -> io::Result<Put> {
+        let name = name_of(&message.head.id);
+        match self.find(&name)? {
+            Some(Found::Waiting(known)) if known.print() == message.print() => {
+                // Who put it there may have died before it was durable.
+                self.sync(NEW)?;
+                self.sync(QUEUE)?;
+                return Ok(Put::Waits);
+            }
+            Some(Found::Ended(known)) if known.print == message.print() => return Ok(Put::Ended(known.fate)),
+            Some(_) => return Ok(Put::Taken),
+            None => {}
+        }
+        let mut ledger = self.ledger()?;
+        message.head.order = ledger.next(message.head.accepted_at);
+        let file = message.encode().map_err(io::Error::other)?;
+        let bytes = file.len() as u64;
+        if ledger.count >= room.max_count || ledger.bytes.saturating_add(bytes) > room.max_size {
+            return Ok(Put::Full);
+        }
+        // First the books: what they say too much is counted again, what they say too little would take the room of others.
+        ledger.add(bytes);
+        self.set_ledger(&ledger)?;
+        self.place(NEW, &name, &file)?;
+        Ok(Put::Kept)
+    }
+
+    /// Looks in the order in which a message moves, so that one that moves meanwhile is seen all the same.
+    fn find(&self, name: &str) -> io::Result<Option<Found>> {
+        for folder in [NEW, QUEUE] {
+            // A damaged one has to be sent again, so it counts as none.
+            if let Some(message) = self.read(folder, name)?.and_then(Message::decode) {
+                return Ok(Some(Found::Waiting(Box::new(message))));
+            }
+        }
+        Ok(self.ended(name)?.map(|ended| Found::Ended(Box::new(ended))))
+    }
+
+    /// What became of a message; none: it is not known.
+    pub(super) fn ended(&self, name: &str) -> io::Result<Option<Ended>> {
+        match self.told_by(ENDED, name)? {
+            Some(ended) => Ok(Some(ended)),
+            None => self.told_by(TOLD, name),
+        }
+    }
+}
