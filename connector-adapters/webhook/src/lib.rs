@@ -6,7 +6,7 @@ mod sender;
 use connector_sdk::Factory;
 
 pub use receiver::{Receiver, ReceiverConfig};
-pub use sender::{Sender, SenderConfig};
+pub use sender::{OutboxConfig, Outside, Sender, SenderConfig};
 
 #[doc = include_str!("receiver/README.md")]
 ///

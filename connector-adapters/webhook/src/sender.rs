@@ -1,55 +1,77 @@
-//! Method `webhook/sender`.
+//! Method `webhook/sender`: sends webhooks, from an outbox that loses none.
+//!
+//! ```text
+//!  action send ──▶ outbox (durable) ──▶ driver: what is due ──▶ attempt: sign, guard, send ──▶ verdict
+//!  any process      a file each          beside a run             │                              │
+//!                   ▲                                             └── again, by the schedule ◀───┤
+//!                   └── action replay ◀── dead letters ◀─────────────────────────────────────────┤
+//!  Bronze ◀── stream deliveries ◀── journal: what became of each message ◀───────────────────────┘
+//! ```
 
-use async_trait::async_trait;
+mod actions;
+mod attempt;
+mod config;
+mod connector;
+mod delivery;
+mod driver;
+mod input;
+mod message;
+mod outbox;
+mod port;
+mod progress;
+mod queue;
+mod read;
+mod record;
+mod schedule;
+mod shelf;
+mod verdict;
+
 use connector_sdk::{
-    Authenticate, Catalog, Connector, Context, Discover, Error, Factory, Identity, Manifest, Message, Plan, Read,
-    ReadRequest, Result, StreamId, StreamSelection, StreamState, contract::TypedFactory,
+    Context, Factory, Manifest,
+    contract::TypedFactory,
+    manifest::{AuthMethod, Capability, Category, DeclaredStream},
 };
-use futures_util::{
-    StreamExt as _,
-    stream::{self, BoxStream},
-};
-use schemars::JsonSchema;
-use serde::Deserialize;
 
-/// The `config:` of a `webhook/sender` connection.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct SenderConfig {}
+pub use config::{OutboxConfig, SenderConfig};
+pub use connector::{Outside, Sender};
 
-/// Made by [`sender`](crate::sender()).
-#[derive(Debug)]
-pub struct Sender;
+/// The only stream, and its only partition: the journal has one order.
+const DELIVERIES: &str = "deliveries";
 
 pub(crate) fn factory() -> impl Factory {
-    let manifest = Manifest::new("webhook", "sender", env!("CARGO_PKG_VERSION"));
-    TypedFactory::new(manifest, |_: SenderConfig, _: &Context| Ok(Sender))
+    TypedFactory::new(manifest(), |config: SenderConfig, cx: &Context| Sender::connect(&config, cx))
 }
 
-#[async_trait]
-impl Authenticate for Sender {
-    async fn authenticate(&self, _: &Context) -> Result<Identity> {
-        Ok(Identity::new("nobody"))
-    }
+fn manifest() -> Manifest {
+    let mut manifest = Manifest::new("webhook", "sender", env!("CARGO_PKG_VERSION"))
+        .with_title("Webhooks")
+        .with_description("An endpoint that webhooks are sent to, from a durable outbox.")
+        .with_taxonomy(Category::Webhook, &["event"])
+        .with_capabilities([
+            Capability::Incremental,
+            Capability::Acknowledges,
+            Capability::Push,
+            Capability::Actions,
+        ])
+        .with_streams([DeclaredStream {
+            name: DELIVERIES.to_owned(),
+            description: "What became of each message: delivered or dead, with its attempts and the last answer."
+                .to_owned(),
+        }])
+        .with_auth([AuthMethod::new("secrets", &[])]);
+    manifest.compliance.writes = true;
+    manifest
 }
 
-#[async_trait]
-impl Discover for Sender {
-    async fn discover(&self, _: &Context, _: Option<&[StreamId]>) -> Result<Catalog> {
-        Ok(Catalog::default())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_that_it_acts_and_delivers_beside_a_run() {
+        let manifest = manifest();
+        assert_eq!(manifest.id().as_str(), "webhook/sender");
+        assert!(manifest.claims(Capability::Push) && manifest.claims(Capability::Actions));
+        assert!(manifest.compliance.writes);
     }
 }
-
-#[async_trait]
-impl Read for Sender {
-    async fn partitions(&self, _: &Context, _: &StreamSelection, _: &StreamState) -> Result<Plan> {
-        Err(Error::config("plan", "there is no stream yet"))
-    }
-
-    fn read(&self, _: ReadRequest) -> BoxStream<'static, Result<Message>> {
-        stream::empty().boxed()
-    }
-}
-
-impl Connector for Sender {}

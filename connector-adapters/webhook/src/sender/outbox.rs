@@ -30,7 +30,7 @@ mod store;
 use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use connector_ingress::journal::Disk;
-use connector_sdk::{Class, Clock, Delivery, Error, Result, Timestamp};
+use connector_sdk::{Clock, Error, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{Mutex, Notify};
@@ -129,27 +129,10 @@ impl Outbox {
     /// Puts a message in.
     ///
     /// # Errors
-    /// Ambiguous when the disk has failed in the middle: nobody knows whether it is kept. Transient when the disk is full,
-    /// and nothing was kept; else as [`locked`](Self::locked).
+    /// Transient when the disk fails or is full, and nothing was kept; else as [`locked`](Self::locked).
     pub(super) async fn put(&self, message: Message) -> Result<Put> {
         let room = self.room;
-        let put = self.locked("send", move |store| match store.put(message, room) {
-            // Before it has its name it is not there.
-            Err(error) if is_full(&error) => Ok(Err(error)),
-            Err(error) => Ok(Err(io::Error::new(io::ErrorKind::Other, error))),
-            Ok(put) => Ok(Ok(put)),
-        });
-        let put = put.await?.map_err(|error| match is_full(&error) {
-            true => fault("send", error),
-            false => Error::new(
-                Class::Ambiguous,
-                "send",
-                "the disk of the outbox has failed, and nobody knows whether the message is kept: send it again with the \
-                 same id",
-            )
-            .with_delivery(Delivery::Unknown)
-            .with_source(error),
-        })?;
+        let put = self.locked("send", move |store| store.put(message, room)).await?;
         if put == Put::Kept {
             self.bell.notify_one();
         }
@@ -192,6 +175,15 @@ impl Outbox {
             })
         })
         .await
+    }
+
+    /// Why nothing is sent; none: it is.
+    ///
+    /// # Errors
+    /// As [`locked`](Self::locked).
+    pub(super) async fn disabled(&self) -> Result<Option<Disabled>> {
+        let store = self.store.clone();
+        off("health", move || store.disabled()).await
     }
 
     /// Makes it whole, for who delivers.

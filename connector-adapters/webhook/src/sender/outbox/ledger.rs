@@ -32,9 +32,14 @@ impl Ledger {
         self.order
     }
 
-    pub(super) fn add(&mut self, bytes: u64) {
+    pub(in crate::sender) fn add(&mut self, bytes: u64) {
         self.count = self.count.saturating_add(1);
         self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    pub(in crate::sender) fn join(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 
     pub(super) fn take(&mut self, other: Self) {
@@ -56,6 +61,12 @@ impl Store {
 
     pub(super) fn set_ledger(&self, ledger: &Ledger) -> io::Result<()> {
         self.draft("", LEDGER, &json(ledger)?, false)
+    }
+
+    pub(super) fn forget_ledger(&self) {
+        if let Err(error) = self.remove("", LEDGER) {
+            tracing::warn!(%error, "the books of the outbox are behind until it is opened anew");
+        }
     }
 
     /// Takes what is gone out of the books. Under the lock.

@@ -30,6 +30,8 @@ pub(in crate::sender) enum Put {
     Taken,
     /// There is no room.
     Full,
+    /// The disk has failed for this reason, and nobody knows whether it is kept.
+    Unsure(String),
 }
 
 /// A message that is there already.
@@ -42,7 +44,7 @@ impl Store {
     /// Puts a message in; its place among the others is given here. Under the lock.
     ///
     /// # Errors
-    /// As the file system says. Then nobody knows whether it is kept.
+    /// As the file system says. Then it is not kept.
     pub(in crate::sender) fn put(&self, mut message: Message, room: Room) -> io::Result<Put> {
         let name = name_of(&message.head.id);
         match self.find(&name)? {
@@ -63,10 +65,15 @@ impl Store {
         if ledger.count >= room.max_count || ledger.bytes.saturating_add(bytes) > room.max_size {
             return Ok(Put::Full);
         }
-        // First the books: what they say too much is counted again, what they say too little would take the room of others.
+        self.draft(NEW, &name, &file, true)?;
+        if let Err(error) = self.sync(NEW) {
+            return Ok(Put::Unsure(error.to_string()));
+        }
         ledger.add(bytes);
-        self.set_ledger(&ledger)?;
-        self.place(NEW, &name, &file)?;
+        if self.set_ledger(&ledger).is_err() {
+            // Without any, all is counted again.
+            self.forget_ledger();
+        }
         Ok(Put::Kept)
     }
 

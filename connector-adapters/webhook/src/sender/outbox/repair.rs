@@ -9,9 +9,9 @@ use connector_sdk::Timestamp;
 
 use super::super::{
     message::{Head, Message},
-    progress::{Ended, Fate, Progress},
+    progress::{Ended, Progress},
 };
-use super::store::{DAMAGED, DEAD, ENDED, FOLDERS, NEW, QUEUE, Store, TOLD, TRIES, UNFINISHED};
+use super::store::{DEAD, ENDED, FOLDERS, NEW, QUEUE, Store, TOLD, TRIES, UNFINISHED};
 
 /// A message that waits for its next attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub(in crate::sender) struct Found {
     pub(in crate::sender) untold: Vec<(String, Ended)>,
     /// What has ended before, the oldest first, without the dead letters.
     pub(in crate::sender) told: Vec<(Timestamp, String)>,
-    /// The dead letters, the oldest first.
-    pub(in crate::sender) dead: Vec<(Timestamp, String)>,
+    /// The dead letters and their bytes, the oldest first.
+    pub(in crate::sender) dead: Vec<(Timestamp, String, u64)>,
 }
 
 impl Store {
@@ -77,17 +77,18 @@ impl Store {
             }
         }
         let dead: BTreeSet<String> = self.names(DEAD)?.into_iter().collect();
-        let time = |name: &String| {
+        let letter = |name: &String| {
             let ended = untold.get(name).or_else(|| told.get(name));
-            ended.map_or(Timestamp::from_millis(0), |ended| ended.ended_at)
+            ended.map_or((Timestamp::from_millis(0), name.clone(), 0), |ended| {
+                (ended.ended_at, name.clone(), ended.bytes)
+            })
         };
-        found.dead = dead.iter().map(|name| (time(name), name.clone())).collect();
+        found.dead = dead.iter().map(letter).collect();
+        found.dead.sort_unstable();
         let delivered = told.iter().filter(|(name, _)| !dead.contains(*name));
         found.told = delivered.map(|(name, ended)| (ended.ended_at, name.clone())).collect();
+        found.told.sort_unstable();
         found.untold = untold.into_iter().collect();
-        for list in [&mut found.dead, &mut found.told] {
-            list.sort_unstable();
-        }
         let mut ledger = self.count()?;
         ledger.order = ledger.order.max(self.ledger()?.order);
         self.set_ledger(&ledger)?;
@@ -101,14 +102,10 @@ impl Store {
     pub(in crate::sender) fn take_new(&self) -> io::Result<Vec<Waiting>> {
         let mut taken = Vec::new();
         for name in self.names(NEW)? {
-            let head = self.head(NEW, &name)?;
-            let to = if head.is_some() { QUEUE } else { DAMAGED };
-            if !self.shift(&name, NEW, to)? {
-                continue;
-            }
-            match head {
-                Some(head) => taken.push(self.waiting(name, head)?),
-                None => tracing::error!(name, "a message of the outbox is damaged, and put aside in `damaged`"),
+            match self.head(NEW, &name)? {
+                Some(head) if self.shift(&name, NEW, QUEUE)? => taken.push(self.waiting(name, head)?),
+                Some(_) => {}
+                None => self.put_aside(&name, NEW)?,
             }
         }
         Ok(taken)
@@ -119,10 +116,7 @@ impl Store {
         for name in self.names(QUEUE)? {
             match self.head(QUEUE, &name)? {
                 Some(head) => queued.push(self.waiting(name, head)?),
-                None => {
-                    tracing::error!(name, "a message of the outbox is damaged, and put aside in `damaged`");
-                    self.shift(&name, QUEUE, DAMAGED)?;
-                }
+                None => self.put_aside(&name, QUEUE)?,
             }
         }
         Ok(queued)
@@ -147,31 +141,29 @@ impl Store {
         Ok(self.told_by(TRIES, name)?.unwrap_or_default())
     }
 
-    /// Forgets the end of a message that was delivered: its id may come again from now on.
+    /// Forgets the end of a message that was delivered then: its id may come again from now on.
     ///
     /// # Errors
     /// As the file system says.
-    pub(in crate::sender) fn forget(&self, name: &str) -> io::Result<()> {
-        self.remove(TOLD, name)
+    pub(in crate::sender) fn forget(&self, name: &str, ended_at: Timestamp) -> io::Result<()> {
+        match self.ended(name)? {
+            Some(ended) if ended.ended_at == ended_at => self.remove(TOLD, name),
+            _ => Ok(()),
+        }
     }
 
-    /// Gives a dead letter up, for the room it takes. Answers how many bytes it had; none: it was none any more.
+    /// Gives up a dead letter that died then, for the room it takes. Answers how many bytes it had; none: it was taken
+    /// back meanwhile.
     ///
     /// # Errors
     /// As the file system says.
-    pub(in crate::sender) fn bury(&self, name: &str) -> io::Result<Option<u64>> {
+    pub(in crate::sender) fn bury(&self, name: &str, died_at: Timestamp) -> io::Result<Option<u64>> {
+        if self.ended(name)?.is_some_and(|ended| ended.ended_at != died_at) {
+            return Ok(None);
+        }
         let Some(bytes) = self.read(DEAD, name)? else { return Ok(None) };
         self.remove(DEAD, name)?;
         self.remove(TOLD, name)?;
         Ok(Some(bytes.len() as u64))
-    }
-
-    /// Whether this is a dead letter that died then.
-    ///
-    /// # Errors
-    /// As the file system says.
-    pub(in crate::sender) fn died_at(&self, name: &str) -> io::Result<Option<Timestamp>> {
-        let ended = self.ended(name)?.filter(|ended| ended.fate == Fate::Dead);
-        Ok(ended.map(|ended| ended.ended_at))
     }
 }

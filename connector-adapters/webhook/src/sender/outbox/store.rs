@@ -123,18 +123,23 @@ impl Store {
         Ok(parsed.inspect_err(|_| tracing::warn!(folder, name, "a file of the outbox is damaged")).ok())
     }
 
-    /// A message that waits; none: it is damaged, and put aside.
+    /// A message that waits, and the bytes of its file; none: it is damaged, and put aside.
     ///
     /// # Errors
     /// As the file system says.
-    pub(in crate::sender) fn message(&self, name: &str) -> io::Result<Option<Message>> {
+    pub(in crate::sender) fn message(&self, name: &str) -> io::Result<Option<(Message, u64)>> {
         let bytes = self.disk.read(&self.path(QUEUE, name), 0, usize::MAX)?;
+        let length = bytes.len() as u64;
         let message = Message::decode(bytes);
         if message.is_none() {
-            tracing::error!(name, "a message of the outbox is damaged, and put aside in `damaged`");
-            self.shift(name, QUEUE, DAMAGED)?;
+            self.put_aside(name, QUEUE)?;
         }
-        Ok(message)
+        Ok(message.map(|message| (message, length)))
+    }
+
+    pub(super) fn put_aside(&self, name: &str, from: &str) -> io::Result<()> {
+        tracing::error!(name, "a message of the outbox is damaged, and put aside in `damaged`");
+        self.shift(name, from, DAMAGED).map(drop)
     }
 
     /// Keeps how far a message has come, durably.
