@@ -1,44 +1,59 @@
 //! How a sender proves that it is who it says, and what a receiver answers it.
 
-mod mac;
+mod encoding;
+mod field;
+mod head;
+mod keys;
 mod slack;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use connector_sdk::Timestamp;
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, StatusCode, request::Parts};
 
-pub use slack::{Look, Slack};
+pub use slack::Slack;
 
-/// A way to sign what is sent.
+/// How one kind of sender proves that it is who it says.
 ///
-/// An implementation judges the raw bytes before it looks into them, compares in constant time, and tries each secret
-/// whatever the others said.
+/// An implementation judges the raw bytes before it looks into them, judges the time that was signed by the clock before
+/// the signature, compares in constant time, and tries each secret whatever the others said.
 pub trait Scheme: Send + Sync + fmt::Debug {
-    /// Whether the sender is who it should be, now, and what this is.
+    /// Its name, as a configuration says it: `standard-webhooks`.
+    fn name(&self) -> &'static str;
+
+    /// Whether the sender is who it should be, now.
     ///
     /// # Errors
     /// [`Refused`], with the status to answer.
-    fn verify(&self, headers: &HeaderMap, body: &Bytes, now: Timestamp) -> Result<Verified, Refused>;
+    fn verify(&self, headers: &HeaderMap, body: &Bytes, now: Timestamp) -> Result<Proof, Refused>;
 }
 
-/// What a sender that has proved itself wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verified {
-    /// It tells of an event: keep it.
-    Event {
-        /// What it is told apart by; empty: by nothing.
-        id: String,
-        /// What is kept of the request beside its body.
-        head: Bytes,
-    },
-    /// It wants an answer, and there is nothing to keep.
-    Answer {
-        /// The body of the answer.
-        body: Bytes,
-    },
+/// What is known of a request whose sender has proved itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// What the sender tells the event apart by, the same each time that it sends it; none: it says nothing of the kind.
+    /// 1 to 255 visible characters of ASCII.
+    pub id: Option<String>,
+    /// When it was sent, where the sender has signed that.
+    pub sent_at: Option<Timestamp>,
+    /// The sender asks whether this is a receiver at all: answer this, and keep nothing.
+    pub answer: Option<Bytes>,
 }
+
+/// What is kept of a request, beside its body and when it came.
+///
+/// The scheme has proved the sender; what an event is told apart by, and what else of it is kept, is the adapter's affair.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// What it is told apart by; empty: by nothing.
+    pub id: String,
+    /// What is kept of the request beside its body.
+    pub head: Bytes,
+}
+
+/// Says what is kept of a request that is proved; not asked where the proof is to be answered only.
+pub type Keep = Arc<dyn Fn(&Parts, &Bytes, Proof) -> Result<Verified, Refused> + Send + Sync>;
 
 /// Why a request is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,16 +76,4 @@ impl Refused {
     pub fn malformed(why: &'static str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, why }
     }
-}
-
-/// The one value of a header. One that comes twice could be judged by one of them and used by the other.
-pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, Refused> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else {
-        return Err(Refused::unauthorized("a header of the signature is missing"));
-    };
-    if values.next().is_some() {
-        return Err(Refused::malformed("a header of the signature comes twice"));
-    }
-    value.to_str().map_err(|_| Refused::malformed("a header of the signature is no text"))
 }

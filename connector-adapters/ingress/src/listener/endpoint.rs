@@ -14,7 +14,7 @@ use http::{Method, StatusCode, request::Parts};
 use super::Answer;
 use crate::{
     journal::{Entry, Journal, JournalError},
-    scheme::{Refused, Scheme, Verified},
+    scheme::{Keep, Proof, Refused, Scheme, Verified},
 };
 
 /// What stands behind a listener.
@@ -39,10 +39,10 @@ const RETRY_AFTER: u32 = 5;
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// One address for one sender.
-#[derive(Debug)]
 pub struct Endpoint {
     path: Option<String>,
     scheme: Arc<dyn Scheme>,
+    keep: Keep,
     journal: Journal,
     clock: Arc<dyn Clock>,
     within: Duration,
@@ -56,11 +56,17 @@ struct Refusals {
 }
 
 impl Endpoint {
-    /// Takes what the scheme verifies into the journal, and answers within the time: 200 when it is durable, otherwise
-    /// 503. Any path will do; what proves a sender is its signature.
+    /// Takes what the scheme proves into the journal, as `keep` says, and answers within the time: 200 when it is durable,
+    /// otherwise 503. Any path will do; what proves a sender is its signature.
     #[must_use]
-    pub fn new(scheme: Arc<dyn Scheme>, journal: Journal, clock: Arc<dyn Clock>, within: Duration) -> Self {
-        Self { path: None, scheme, journal, clock, within, refused: Mutex::default() }
+    pub fn new(
+        scheme: Arc<dyn Scheme>,
+        keep: Keep,
+        journal: Journal,
+        clock: Arc<dyn Clock>,
+        within: Duration,
+    ) -> Self {
+        Self { path: None, scheme, keep, journal, clock, within, refused: Mutex::default() }
     }
 
     /// Only this path is known; others are answered 404.
@@ -82,7 +88,7 @@ impl Endpoint {
         Answer::refused(refused.status, refused.why)
     }
 
-    async fn keep(&self, entry: Entry) -> Answer {
+    async fn append(&self, entry: Entry) -> Answer {
         match timeout(&*self.clock, self.within, self.journal.append(entry)).await {
             Ok(Ok(_)) => Answer::ok(Bytes::new()),
             Ok(Err(JournalError::TooLarge)) => {
@@ -111,14 +117,27 @@ impl Receive for Endpoint {
 
     async fn receive(&self, head: Parts, body: Bytes) -> Answer {
         let now = self.clock.now();
-        match self.scheme.verify(&head.headers, &body, now) {
+        let proof = match self.scheme.verify(&head.headers, &body, now) {
+            Err(refused) => return self.refuse(&refused),
+            Ok(Proof { answer: Some(answer), .. }) => return Answer::ok(answer),
+            Ok(proof) => proof,
+        };
+        match (self.keep)(&head, &body, proof) {
             Err(refused) => self.refuse(&refused),
-            Ok(Verified::Answer { body }) => Answer::ok(body),
-            Ok(Verified::Event { id, head }) => self.keep(Entry { id, received_at: now, head, body }).await,
+            Ok(Verified { id, head }) => self.append(Entry { id, received_at: now, head, body }).await,
         }
     }
 
     fn longest(&self) -> Duration {
         self.within
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("path", &self.path)
+            .field("scheme", &self.scheme)
+            .finish_non_exhaustive()
     }
 }

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use connector_ingress::{
     Journal, ListenerConfig, Listening, Scheme,
     listener::Endpoint,
-    scheme::{Refused, Verified},
+    scheme::{Proof, Refused, Verified},
 };
 use connector_sdk::{Clock, SystemClock, Timestamp};
 use connector_testkit::{clock::ManualClock, disk::Plan};
-use http::HeaderMap;
+use http::{HeaderMap, request::Parts};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -25,17 +25,23 @@ use crate::support::{TestDisk, bounded, kept_after, open};
 struct Trusting;
 
 impl Scheme for Trusting {
-    fn verify(&self, headers: &HeaderMap, body: &Bytes, _: Timestamp) -> Result<Verified, Refused> {
+    fn name(&self) -> &'static str {
+        "trusting"
+    }
+
+    fn verify(&self, headers: &HeaderMap, body: &Bytes, _: Timestamp) -> Result<Proof, Refused> {
         if headers.get("signature").is_some_and(|value| value == "bad") {
             return Err(Refused::unauthorized("the signature is wrong"));
         }
         let text = std::str::from_utf8(body).map_err(|_| Refused::malformed("no text"))?;
         let id = text.split('"').nth(3).ok_or(Refused::malformed("no event"))?.to_owned();
-        if id == "hello" {
-            return Ok(Verified::Answer { body: Bytes::from_static(b"world") });
-        }
-        Ok(Verified::Event { id, head: Bytes::new() })
+        let answer = (id == "hello").then(|| Bytes::from_static(b"world"));
+        Ok(Proof { id: Some(id), sent_at: None, answer })
     }
+}
+
+fn keep(_: &Parts, _: &Bytes, proof: Proof) -> Result<Verified, Refused> {
+    Ok(Verified { id: proof.id.unwrap_or_default(), head: Bytes::new() })
 }
 
 struct Server {
@@ -56,7 +62,7 @@ async fn serve(change: impl FnOnce(&mut ListenerConfig)) -> Server {
     let listening = Listening::bind(config).await.unwrap();
     let address = listening.address();
     let within = Duration::from_secs(2);
-    let endpoint = Endpoint::new(Arc::new(Trusting), journal.clone(), clock.shared(), within)
+    let endpoint = Endpoint::new(Arc::new(Trusting), Arc::new(keep), journal.clone(), clock.shared(), within)
         .with_path(Some("/in".into()));
     let stop = CancellationToken::new();
     let task = tokio::spawn(listening.serve(clock.shared(), Arc::new(endpoint), stop.clone()));

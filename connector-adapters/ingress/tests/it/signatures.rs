@@ -2,7 +2,7 @@
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
-use connector_ingress::scheme::{Scheme, Slack, Verified};
+use connector_ingress::scheme::{Scheme, Slack};
 use connector_sdk::{Class, Secret, Timestamp};
 use http::{HeaderMap, HeaderValue};
 
@@ -25,7 +25,7 @@ fn headers(sent: &str, signature: &str) -> HeaderMap {
 
 fn scheme(secrets: &[&str]) -> Slack {
     let secrets: Vec<Secret> = secrets.iter().map(|secret| Secret::new((*secret).to_owned())).collect();
-    Slack::new(&secrets, |_, body| Ok(Verified::Event { id: "seen".into(), head: body.clone() })).unwrap()
+    Slack::new(&secrets).unwrap()
 }
 
 /// What is answered so many milliseconds after the request was signed: 200, or the status of the refusal.
@@ -158,7 +158,7 @@ fn while_a_secret_is_changed_the_old_one_and_the_new_one_are_good() {
 fn a_secret_that_anybody_knows_is_a_mistake_of_the_configuration() {
     for secrets in [vec![], vec![""], vec!["good", "  "]] {
         let secrets: Vec<Secret> = secrets.into_iter().map(|secret| Secret::new(secret.to_owned())).collect();
-        let error = Slack::new(&secrets, |_, _| unreachable!()).unwrap_err();
+        let error = Slack::new(&secrets).unwrap_err();
         assert_eq!(error.class(), Class::Config);
     }
     assert!(!format!("{:?}", scheme(&[SECRET])).contains(SECRET));

@@ -8,7 +8,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use super::wrapper;
 use crate::{config::wrong, hosts};
 
 /// Connections of one app at a time (docs.slack.dev, "Using Socket Mode").
@@ -124,7 +123,7 @@ impl EventsConfig {
         if self.path.as_deref().is_some_and(|path| !path.starts_with('/')) {
             return Err(wrong("path", "does not begin with a slash"));
         }
-        let scheme = scheme::Slack::new(&self.signing_secrets, wrapper::look)
+        let scheme = scheme::Slack::new(&self.signing_secrets)
             .map_err(|error| wrong("signing_secrets", format!("do not fit: {}", error.message())))?;
         let mut config = ListenerConfig::new(listen);
         config.max_body = self.max_body.as_usize();

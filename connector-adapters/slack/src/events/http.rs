@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use connector_ingress::{Journal, ListenerConfig, Listening, listener::Endpoint, scheme};
 use connector_sdk::{Context, Result, contract::Listener};
 
+use super::wrapper;
+
 /// Slack waits three seconds for an answer (Events API, "Responding to events"), of which the way here takes some.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
@@ -41,8 +43,9 @@ impl Listener for Receiver {
 
     async fn serve(self: Box<Self>, cx: Context) -> Result<()> {
         let Self { listening, path, scheme, journal } = *self;
-        let endpoint = Endpoint::new(Arc::new(scheme), journal.clone(), cx.clock().clone(), ANSWER_WITHIN)
-            .with_path(path);
+        let (keep, clock) = (Arc::new(wrapper::keep), cx.clock().clone());
+        let endpoint =
+            Endpoint::new(Arc::new(scheme), keep, journal.clone(), clock, ANSWER_WITHIN).with_path(path);
         let stop = cx.stop().child_token();
         let mut served = Box::pin(listening.serve(cx.clock().clone(), Arc::new(endpoint), stop.clone()));
         let failed = tokio::select! {

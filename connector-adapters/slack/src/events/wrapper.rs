@@ -1,8 +1,8 @@
 //! What is known of an event, whatever it is: its type, its id, its time. The rest goes through unseen.
 
 use bytes::Bytes;
-use connector_ingress::scheme::{Refused, Verified};
-use http::HeaderMap;
+use connector_ingress::scheme::{Proof, Refused, Verified};
+use http::request::Parts;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
@@ -16,8 +16,6 @@ struct Wrapper<'a> {
     event_id: Option<&'a RawValue>,
     #[serde(borrow)]
     event_time: Option<&'a RawValue>,
-    #[serde(borrow)]
-    challenge: Option<&'a RawValue>,
     #[serde(borrow)]
     minute_rate_limited: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -61,20 +59,16 @@ pub(super) fn id_of(body: &str) -> Option<String> {
     Some(id(&wrapper, body.as_bytes()))
 }
 
-/// What a request wants that Slack has signed.
-pub(super) fn look(headers: &HeaderMap, body: &Bytes) -> Result<Verified, Refused> {
+/// What is kept of a request that Slack has signed.
+pub(super) fn keep(head: &Parts, body: &Bytes, _: Proof) -> Result<Verified, Refused> {
     let no_json = Refused::malformed("the body is no JSON: only events are taken here");
     let body = std::str::from_utf8(body).map_err(|_| no_json.clone())?;
     let wrapper: Wrapper<'_> = serde_json::from_str(body).map_err(|_| no_json)?;
-    if text(wrapper.kind).as_deref() == Some("url_verification") {
-        let challenge = text(wrapper.challenge).ok_or(Refused::malformed("there is no challenge"))?;
-        return Ok(Verified::Answer { body: challenge.into() });
-    }
-    if let Some(retry) = headers.get("x-slack-retry-num").and_then(|value| value.to_str().ok()) {
-        let reason = headers.get("x-slack-retry-reason").and_then(|value| value.to_str().ok());
+    if let Some(retry) = head.headers.get("x-slack-retry-num").and_then(|value| value.to_str().ok()) {
+        let reason = head.headers.get("x-slack-retry-reason").and_then(|value| value.to_str().ok());
         tracing::debug!(retry, reason, "the vendor sends an event again");
     }
-    Ok(Verified::Event { id: id(&wrapper, body.as_bytes()), head: Bytes::new() })
+    Ok(Verified { id: id(&wrapper, body.as_bytes()), head: Bytes::new() })
 }
 
 /// When it happened: seconds since 1970, as the vendor wrote them; none where it does not say.
