@@ -128,7 +128,10 @@ impl Connector for SlackEvents {
         let journal = self.journal(cx).await?;
         let listener: Box<dyn Listener> = match &self.settings.way {
             Way::Http { config, path, scheme } => {
-                Box::new(Receiver::bind(*config, path.clone(), scheme.clone(), journal.clone()).await?)
+                let endpoint = Arc::new(scheme.clone());
+                let path = path.clone();
+                let most = self.settings.max_event;
+                Box::new(Receiver::bind(config.clone(), path, endpoint, most, journal.clone()).await?)
             }
             Way::Socket { connections, .. } => {
                 let api = self.api.clone().ok_or_else(|| Error::bug("listen", "there is no token"))?;
