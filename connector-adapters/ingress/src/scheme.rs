@@ -1,10 +1,29 @@
 //! How a sender proves that it is who it says, and what a receiver answers it.
+//!
+//! A [`SchemeConfig`] names a scheme and its secrets, and makes of them what judges requests ([`Scheme`]) or what signs
+//! them ([`Signer`]). All schemes have these rules in common:
+//!
+//! - The raw bytes are judged; the body is looked into only when its sender has proved itself.
+//! - A header that comes twice, or that is not written in the one way that it is written, is malformed: 400. What is
+//!   missing, wrong, old or from the future is not proved: 401.
+//! - The time that was signed is judged by the clock before the signature.
+//! - Each secret is tried with each signature, whatever came of the others, in constant time; 16 of either at most.
 
+mod asymmetric;
+mod authorization;
+mod config;
 mod encoding;
 mod field;
 mod head;
+mod hmac;
 mod keys;
+mod open;
+mod secret;
+mod signer;
 mod slack;
+mod standard;
+mod stripe;
+mod template;
 
 use std::{fmt, sync::Arc};
 
@@ -12,6 +31,10 @@ use bytes::Bytes;
 use connector_sdk::Timestamp;
 use http::{HeaderMap, StatusCode, request::Parts};
 
+pub use config::{SchemeConfig, SchemeName};
+pub use encoding::Encoding;
+pub use hmac::{Hash, HmacConfig, TimestampFormat};
+pub use signer::{Signature, Signer};
 pub use slack::Slack;
 
 /// How one kind of sender proves that it is who it says.

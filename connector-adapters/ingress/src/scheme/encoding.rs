@@ -1,6 +1,37 @@
 //! Signatures as text. One signature has one form: what could be written in another way is not read.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How a signature is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Encoding {
+    /// Hexadecimal, in lower case.
+    #[default]
+    Hex,
+    /// Base64 with the alphabet of RFC 4648, section 4, padded.
+    Base64,
+}
+
+impl Encoding {
+    /// The bytes of a text, of this length.
+    pub(super) fn decode<const N: usize>(self, text: &str) -> Option<[u8; N]> {
+        match self {
+            Self::Hex => unhex(text),
+            Self::Base64 => unbase64(text),
+        }
+    }
+
+    pub(super) fn encode(self, bytes: &[u8]) -> String {
+        match self {
+            Self::Hex => hex(bytes),
+            Self::Base64 => base64(bytes),
+        }
+    }
+}
 
 /// The bytes of a text in hexadecimal, of this length, in lower case.
 pub(super) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
@@ -40,6 +71,11 @@ pub(super) fn unbase64<const N: usize>(text: &str) -> Option<[u8; N]> {
     }
     let length = STANDARD.decode_slice(text, &mut bytes).ok()?;
     bytes.get(..length)?.try_into().ok()
+}
+
+/// The bytes of a text in base64, whatever their number.
+pub(super) fn decoded(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }
 
 /// Bytes in base64, padded.

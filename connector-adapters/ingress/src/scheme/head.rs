@@ -70,3 +70,12 @@ pub(super) fn is_near(at: Timestamp, now: Timestamp, tolerance: Duration) -> Res
     }
     Ok(())
 }
+
+/// The time that a text of RFC 3339 in UTC is. Of its many forms the usual one: `2026-01-31T12:00:00Z`, with or without
+/// a fraction.
+pub(super) fn rfc3339(text: &str) -> Result<Timestamp, Refused> {
+    let is_usual = text.len() <= 30
+        && text.ends_with('Z')
+        && text.bytes().all(|byte| byte.is_ascii_digit() || b"-:.TZ".contains(&byte));
+    text.parse().ok().filter(|_| is_usual).ok_or(Refused::malformed("the timestamp is none of RFC 3339"))
+}

@@ -38,20 +38,20 @@ impl Keys {
     }
 
     /// Whether one of the tags is one of the keys' for these parts, one after the other.
-    pub(super) fn have_signed(&self, parts: &[&[u8]], tags: &[&[u8]]) -> bool {
+    pub(super) fn have_signed(&self, parts: &[&[u8]], tags: &[impl AsRef<[u8]>]) -> bool {
         let mut signed = false;
         // Each key with each tag, whatever came of the others, in constant time.
         for key in &self.0 {
             let expected = mac(key, parts);
             for tag in tags {
-                signed |= verify_slices_are_equal(expected.as_ref(), tag).is_ok();
+                signed |= verify_slices_are_equal(expected.as_ref(), tag.as_ref()).is_ok();
             }
         }
         signed
     }
 
     /// The same, as an answer.
-    pub(super) fn check(&self, parts: &[&[u8]], tags: &[&[u8]]) -> Result<(), Refused> {
+    pub(super) fn check(&self, parts: &[&[u8]], tags: &[impl AsRef<[u8]>]) -> Result<(), Refused> {
         match self.have_signed(parts, tags) {
             true => Ok(()),
             false => Err(Refused::unauthorized("the signature is wrong")),
@@ -59,13 +59,14 @@ impl Keys {
     }
 
     /// The tags of all keys, in their order.
-    pub(super) fn sign(&self, parts: &[&[u8]]) -> impl Iterator<Item = hmac::Tag> {
-        self.0.iter().map(move |key| mac(key, parts))
+    pub(super) fn sign(&self, parts: &[&[u8]]) -> Vec<hmac::Tag> {
+        self.0.iter().map(|key| mac(key, parts)).collect()
     }
 
-    /// Whether there is none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// The tag of the first key, for schemes that have a place for one.
+    pub(super) fn sign_once(&self, parts: &[&[u8]]) -> Result<hmac::Tag> {
+        let key = self.0.first().ok_or_else(|| Error::bug("sign", "there is no key"))?;
+        Ok(mac(key, parts))
     }
 }
 

@@ -8,7 +8,11 @@ use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Proof, Refused, Scheme, encoding, field, head, keys::Keys};
+use super::{
+    Proof, Refused, Scheme, Signature, Signer, encoding, field, head,
+    keys::Keys,
+    signer::{check_id, said, seconds},
+};
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-slack-signature");
 const TIMESTAMP: HeaderName = HeaderName::from_static("x-slack-request-timestamp");
@@ -64,7 +68,7 @@ impl Scheme for Slack {
         let tag = signature.strip_prefix("v0=").and_then(encoding::unhex);
         let tag: [u8; 32] = tag.ok_or(Refused::malformed("the signature is none of version v0"))?;
         head::is_near(at, now, self.tolerance)?;
-        self.keys.check(&[b"v0:", sent.as_bytes(), b":", body], &[&tag])?;
+        self.keys.check(&[b"v0:", sent.as_bytes(), b":", body], &[tag])?;
         // Commands and interactions are forms, and have no id.
         let Ok(wrapper) = serde_json::from_slice::<Wrapper<'_>>(body) else {
             return Ok(Proof { sent_at: Some(at), ..Proof::default() });
@@ -75,5 +79,14 @@ impl Scheme for Slack {
             answer = Some(challenge.ok_or(Refused::malformed("there is no challenge"))?.into());
         }
         Ok(Proof { id: field::id(wrapper.event_id), sent_at: Some(at), answer })
+    }
+}
+
+impl Signer for Slack {
+    fn sign(&self, id: &str, at: Timestamp, body: &Bytes) -> Result<Signature> {
+        check_id(self, id)?;
+        let sent = seconds(at).to_string();
+        let tag = self.keys.sign_once(&[b"v0:", sent.as_bytes(), b":", body])?;
+        Ok(vec![said(&TIMESTAMP, &sent)?, said(&SIGNATURE, &format!("v0={}", encoding::hex(tag.as_ref())))?])
     }
 }

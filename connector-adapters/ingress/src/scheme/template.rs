@@ -1,0 +1,84 @@
+//! What an HMAC is made of: `{timestamp}.{body}`.
+
+/// A part of what is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Timestamp,
+    Id,
+    Body,
+}
+
+/// Parts, one after the other, that can be told apart again: what was signed once means one thing only.
+///
+/// The body stands in it once. An id has a text, or nothing, on either side, and does not hold that text. A time may stand
+/// beside the body, as Zendesk has it: times that are near now are all of one length, or end with `Z`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Template(Vec<Part>);
+
+impl Template {
+    /// Reads a template.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        let (mut parts, mut rest) = (Vec::new(), text);
+        while let Some(open) = rest.find(['{', '}']) {
+            let (before, from) = rest.split_at(open);
+            if !before.is_empty() {
+                parts.push(Part::Text(before.to_owned()));
+            }
+            let (part, after) =
+                [("{timestamp}", Part::Timestamp), ("{id}", Part::Id), ("{body}", Part::Body)]
+                    .into_iter()
+                    .find_map(|(name, part)| Some((part, from.strip_prefix(name)?)))
+                    .ok_or("holds a brace that begins none of {timestamp}, {id} and {body}")?;
+            if parts.contains(&part) {
+                return Err("holds a part twice");
+            }
+            parts.push(part);
+            rest = after;
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.to_owned()));
+        }
+        if !parts.contains(&Part::Body) {
+            return Err("does not hold {body}: anything could be sent");
+        }
+        let touches = |pair: &[Part]| {
+            pair.contains(&Part::Id) && !pair.iter().any(|part| matches!(part, Part::Text(_)))
+        };
+        if parts.windows(2).any(touches) {
+            return Err("has no text between {id} and what is beside it: one could pass for the other");
+        }
+        Ok(Self(parts))
+    }
+
+    /// Whether the time is signed.
+    pub(super) fn signs_time(&self) -> bool {
+        self.0.contains(&Part::Timestamp)
+    }
+
+    /// Whether the id is signed.
+    pub(super) fn signs_id(&self) -> bool {
+        self.0.contains(&Part::Id)
+    }
+
+    /// Whether an id can be told from what is beside it: the text after it is not found earlier, nor the one before it
+    /// later. (`a` before `aa` ends where `aa` begins, or one letter before.)
+    pub(super) fn is_clear(&self, id: &str) -> bool {
+        self.0.windows(2).all(|pair| match pair {
+            [Part::Id, Part::Text(text)] => format!("{id}{text}").find(text.as_str()) == Some(id.len()),
+            [Part::Text(text), Part::Id] => format!("{text}{id}").rfind(text.as_str()) == Some(0),
+            _ => true,
+        })
+    }
+
+    /// The bytes that are signed, part by part.
+    pub(super) fn parts<'a>(&'a self, timestamp: &'a str, id: &'a str, body: &'a [u8]) -> Vec<&'a [u8]> {
+        let bytes = |part: &'a Part| match part {
+            Part::Text(text) => text.as_bytes(),
+            Part::Timestamp => timestamp.as_bytes(),
+            Part::Id => id.as_bytes(),
+            Part::Body => body,
+        };
+        self.0.iter().map(bytes).collect()
+    }
+}
