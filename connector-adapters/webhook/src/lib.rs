@@ -5,7 +5,7 @@ mod sender;
 
 use connector_sdk::Factory;
 
-pub use receiver::{Receiver, ReceiverConfig};
+pub use receiver::{EndpointConfig, Gate, RateConfig, Receiver, ReceiverConfig, RememberConfig};
 pub use sender::{OutboxConfig, Outside, Sender, SenderConfig};
 
 #[doc = include_str!("receiver/README.md")]
@@ -15,7 +15,12 @@ pub use sender::{OutboxConfig, Outside, Sender, SenderConfig};
 /// assert_eq!(connector_webhook::receiver().manifest().id().as_str(), "webhook/receiver");
 /// ```
 pub fn receiver() -> impl Factory {
-    receiver::factory()
+    receiver::factory(None)
+}
+
+/// The same for a host with a server of its own: connections without `listen` are called at the [`Gate`].
+pub fn receiver_at(gate: &Gate) -> impl Factory + use<> {
+    receiver::factory(Some(gate.clone()))
 }
 
 #[doc = include_str!("sender/README.md")]

@@ -1,55 +1,64 @@
-//! Method `webhook/receiver`.
+//! Method `webhook/receiver`: webhooks that others send.
+//!
+//! ```text
+//!            ┌ own listener (listen, tls) ┐
+//!  sender ──▶┤                            ├▶ endpoint ▷ scheme ▷ rate ▷ keep ─▶ journal ─▶ read ▷ record ─▶ Bronze
+//!            └ the host's server ▷ Gate ──┘      ◀── 200 when durable ──────────┘   ▲
+//!                                                                   acknowledge ────┘ forgets
+//! ```
 
-use async_trait::async_trait;
+mod body;
+mod config;
+mod connector;
+mod gate;
+mod keep;
+mod known;
+mod read;
+mod serve;
+
 use connector_sdk::{
-    Authenticate, Catalog, Connector, Context, Discover, Error, Factory, Identity, Manifest, Message, Plan, Read,
-    ReadRequest, Result, StreamId, StreamSelection, StreamState, contract::TypedFactory,
+    Context, Factory, Manifest,
+    contract::TypedFactory,
+    manifest::{AuthMethod, Capability, Category, Compliance, DeclaredStream},
 };
-use futures_util::{
-    StreamExt as _,
-    stream::{self, BoxStream},
-};
-use schemars::JsonSchema;
-use serde::Deserialize;
 
-/// The `config:` of a `webhook/receiver` connection.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ReceiverConfig {}
+pub use config::{EndpointConfig, RateConfig, ReceiverConfig, RememberConfig};
+pub use connector::Receiver;
+pub use gate::Gate;
 
-/// Made by [`receiver`](crate::receiver()).
-#[derive(Debug)]
-pub struct Receiver;
+/// The only stream, and its only partition: the journal has one order.
+const EVENTS: &str = "events";
 
-pub(crate) fn factory() -> impl Factory {
-    let manifest = Manifest::new("webhook", "receiver", env!("CARGO_PKG_VERSION"));
-    TypedFactory::new(manifest, |_: ReceiverConfig, _: &Context| Ok(Receiver))
+/// What a host registers as `webhook/receiver`, with the gate that connections without an address of their own use.
+pub(crate) fn factory(gate: Option<Gate>) -> impl Factory {
+    TypedFactory::new(manifest(), move |config: ReceiverConfig, cx: &Context| {
+        Receiver::connect(&config, gate.clone(), cx)
+    })
 }
 
-#[async_trait]
-impl Authenticate for Receiver {
-    async fn authenticate(&self, _: &Context) -> Result<Identity> {
-        Ok(Identity::new("nobody"))
-    }
+fn manifest() -> Manifest {
+    Manifest::new("webhook", "receiver", env!("CARGO_PKG_VERSION"))
+        .with_title("Webhooks")
+        .with_description("Webhooks that others send: proved, durable before they are answered, each once.")
+        .with_taxonomy(Category::Webhook, &["event"])
+        .with_capabilities([Capability::Incremental, Capability::Acknowledges, Capability::Push])
+        .with_streams([DeclaredStream {
+            name: EVENTS.to_owned(),
+            description: "What was sent to the endpoints, in the order in which it came.".to_owned(),
+        }])
+        .with_auth([AuthMethod::new("secrets", &[])])
+        .with_compliance(Compliance::personal_data())
 }
 
-#[async_trait]
-impl Discover for Receiver {
-    async fn discover(&self, _: &Context, _: Option<&[StreamId]>) -> Result<Catalog> {
-        Ok(Catalog::default())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_that_it_is_called_and_writes_nothing() {
+        let manifest = manifest();
+        assert_eq!(manifest.id().as_str(), "webhook/receiver");
+        assert!(manifest.claims(Capability::Push) && !manifest.claims(Capability::Actions));
+        assert!(!manifest.compliance.writes);
     }
 }
-
-#[async_trait]
-impl Read for Receiver {
-    async fn partitions(&self, _: &Context, _: &StreamSelection, _: &StreamState) -> Result<Plan> {
-        Err(Error::config("plan", "there is no stream yet"))
-    }
-
-    fn read(&self, _: ReadRequest) -> BoxStream<'static, Result<Message>> {
-        stream::empty().boxed()
-    }
-}
-
-impl Connector for Receiver {}
