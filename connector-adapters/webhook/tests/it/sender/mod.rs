@@ -1,1 +1,12 @@
-//! The sender.
+//! `webhook/sender` against endpoints on loopback that answer as a test wants.
+
+mod acting;
+mod answers;
+mod crashing;
+mod disks;
+mod endpoint;
+mod guarded;
+mod host;
+mod order;
+mod schedule;
+mod support;
