@@ -131,6 +131,7 @@ impl Endpoint {
             Ok(Err(JournalError::TooLarge)) => {
                 Answer::refused(StatusCode::PAYLOAD_TOO_LARGE, "the event is too large")
             }
+            Ok(Err(JournalError::Busy)) => Answer::later("there are too many events now", RETRY_AFTER),
             Ok(Err(JournalError::Full)) => Answer::later("there is no room for events now", RETRY_AFTER),
             Ok(Err(JournalError::Closed)) => Answer::later("it is being stopped", RETRY_AFTER),
             Ok(Err(JournalError::Failed(_))) => Answer::later("events cannot be kept now", RETRY_AFTER),

@@ -2,11 +2,8 @@
 
 mod acting;
 mod answers;
-mod crashing;
 mod disks;
 mod endpoint;
-mod guarded;
-mod host;
 mod order;
 mod schedule;
 mod support;
