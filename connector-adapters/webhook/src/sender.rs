@@ -55,8 +55,9 @@ fn manifest() -> Manifest {
         ])
         .with_streams([DeclaredStream {
             name: DELIVERIES.to_owned(),
-            description: "What became of each message: delivered or dead, with its attempts and the last answer."
-                .to_owned(),
+            description:
+                "What became of each message: delivered or dead, with its attempts and the last answer."
+                    .to_owned(),
         }])
         .with_auth([AuthMethod::new("secrets", &[])]);
     manifest.compliance.writes = true;

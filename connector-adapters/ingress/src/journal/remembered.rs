@@ -96,7 +96,12 @@ impl Remembered {
 ///
 /// # Errors
 /// `InvalidData` when one is damaged; otherwise as the disk says.
-pub(super) fn load(disk: &dyn Disk, folder: &Path, firsts: &[u64], limits: Remember) -> io::Result<Remembered> {
+pub(super) fn load(
+    disk: &dyn Disk,
+    folder: &Path,
+    firsts: &[u64],
+    limits: Remember,
+) -> io::Result<Remembered> {
     let mut all = Vec::new();
     for first in firsts {
         let Some(ids) = parse(&disk.read(&path(folder, *first), 0, usize::MAX)?) else {
@@ -116,7 +121,12 @@ pub(super) fn load(disk: &dyn Disk, folder: &Path, firsts: &[u64], limits: Remem
 ///
 /// # Errors
 /// As [`load`].
-pub(super) fn put_together(disk: &dyn Disk, folder: &Path, firsts: &mut Vec<u64>, limits: Remember) -> io::Result<()> {
+pub(super) fn put_together(
+    disk: &dyn Disk,
+    folder: &Path,
+    firsts: &mut Vec<u64>,
+    limits: Remember,
+) -> io::Result<()> {
     let Some(newest) = firsts.last().copied() else { return Ok(()) };
     let ids = load(disk, folder, firsts, limits)?.all();
     write(disk, folder, newest, &ids)?;

@@ -127,8 +127,7 @@ where
             Poll::Pending => loop {
                 // A body that is there with its head costs no timer.
                 let now = clock.monotonic();
-                let (since, sleep) =
-                    waiting.get_or_insert_with(|| (now, clock.sleep(limits.allowed(have))));
+                let (since, sleep) = waiting.get_or_insert_with(|| (now, clock.sleep(limits.allowed(have))));
                 if sleep.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }

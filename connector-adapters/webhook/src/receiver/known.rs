@@ -111,9 +111,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     let done = tokio::task::spawn_blocking(work).await;
     let done = done.map_err(|error| Error::bug("listen", "a task has panicked").with_source(error))?;
     done.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => {
-            Error::permanent("listen", format!("the list of endpoints is damaged: {error}; restore it, or remove it"))
-        }
+        io::ErrorKind::InvalidData => Error::permanent(
+            "listen",
+            format!("the list of endpoints is damaged: {error}; restore it, or remove it"),
+        ),
         _ => Error::transient("listen", format!("the list of endpoints: {error}")),
     })
 }

@@ -84,7 +84,10 @@ impl Actor<'_> {
             None => drawn(cx, key)?,
         };
         if !self.settings.signer.accepts(&id) {
-            return Err(wrong("id", "cannot be signed: 1 to 255 characters of ASCII without spaces or full stops can"));
+            return Err(wrong(
+                "id",
+                "cannot be signed: 1 to 255 characters of ASCII without spaces or full stops can",
+            ));
         }
         // Its place is given when it is put in.
         let head = Head { id: id.clone(), kind, content_type, accepted_at: cx.clock().now(), order: 0 };
@@ -127,7 +130,9 @@ impl Actor<'_> {
                     outbox::Replay::Replayed | outbox::Replay::Waits => State::Waiting,
                     outbox::Replay::Delivered => State::Delivered,
                     outbox::Replay::Unknown => {
-                        return Err(Error::permanent("replay", "there is no such dead letter").with_context("id", id));
+                        return Err(
+                            Error::permanent("replay", "there is no such dead letter").with_context("id", id)
+                        );
                     }
                 };
                 let waits = state == State::Waiting;
@@ -147,7 +152,8 @@ impl Actor<'_> {
     }
 
     async fn shown(&self) -> Result<Shown> {
-        let outbox::Standing { ledger, waiting, damaged, mut dead, disabled } = self.outbox.standing().await?;
+        let outbox::Standing { ledger, waiting, damaged, mut dead, disabled } =
+            self.outbox.standing().await?;
         let count = dead.len();
         dead.truncate(SHOWN);
         Ok(Shown {

@@ -69,7 +69,8 @@ impl Endpoint {
                     entry.error = Some(format!("the endpoint answered {}", response.status.as_u16()));
                 }
                 let is_busy = matches!(response.status.as_u16(), 429 | 503);
-                let pause = asked.filter(|_| is_busy).map(|asked| asked.min(self.settings.schedule.retry_after_cap));
+                let pause =
+                    asked.filter(|_| is_busy).map(|asked| asked.min(self.settings.schedule.retry_after_cap));
                 let most = self.settings.max_response;
                 let answer = Answer::new(response.status, &response.headers, &response.body, most);
                 Attempted { verdict, entry, answer: Some(answer), pause }
@@ -91,11 +92,12 @@ impl Endpoint {
     fn request(&self, cx: &Context, message: &Message, since: Duration) -> Result<Request> {
         let settings = &self.settings;
         let head = &message.head;
-        let mut request = Request::post(OPERATION, settings.url.clone(), &head.content_type, message.body.clone())
-            .header(header::ACCEPT_ENCODING.as_str(), "identity")
-            .without_redirects()
-            // One byte more tells whether there is more.
-            .glance(settings.max_response.saturating_add(1), since.saturating_add(settings.timeout));
+        let mut request =
+            Request::post(OPERATION, settings.url.clone(), &head.content_type, message.body.clone())
+                .header(header::ACCEPT_ENCODING.as_str(), "identity")
+                .without_redirects()
+                // One byte more tells whether there is more.
+                .glance(settings.max_response.saturating_add(1), since.saturating_add(settings.timeout));
         let signature = settings.signer.sign(&head.id, cx.clock().now(), &message.body)?;
         let own = settings.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
         // What is signed comes last: nothing of the configuration may stand in its place.

@@ -167,7 +167,9 @@ impl SenderConfig {
         (scheme.hmac, scheme.id_header) = (self.hmac.clone(), self.id_header.clone());
         let concurrency = match (self.concurrency, self.ordered) {
             (None | Some(1), true) => 1,
-            (Some(_), true) => return Err(wrong("concurrency", "does not go with `ordered`, which is one at a time")),
+            (Some(_), true) => {
+                return Err(wrong("concurrency", "does not go with `ordered`, which is one at a time"));
+            }
             (None, false) => 8,
             (Some(count @ 1..=MOST_CONCURRENCY), false) => count,
             (Some(_), false) => return Err(wrong("concurrency", format!("is not 1 to {MOST_CONCURRENCY}"))),
@@ -245,7 +247,8 @@ impl SenderConfig {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
             let refused = |what: &str| wrong("headers", format!("holds `{}`, {what}", name.escape_debug()));
-            let key = HeaderName::try_from(name.as_str()).map_err(|_| refused("which is no name of a header"))?;
+            let key =
+                HeaderName::try_from(name.as_str()).map_err(|_| refused("which is no name of a header"))?;
             let is_framing = [
                 header::HOST,
                 header::CONNECTION,

@@ -8,8 +8,8 @@ use connector_ingress::{
     journal::{Disk, Limits, RealDisk},
 };
 use connector_sdk::{
-    Acknowledged, Authenticate, Catalog, Class, Connector, Context, Discover, Error, Identity, Message, Partition,
-    Plan, Read, ReadRequest, Result, StreamId, StreamSelection, StreamSpec, StreamState, SyncMode,
+    Acknowledged, Authenticate, Catalog, Class, Connector, Context, Discover, Error, Identity, Message,
+    Partition, Plan, Read, ReadRequest, Result, StreamId, StreamSelection, StreamSpec, StreamState, SyncMode,
     contract::{ActionOutcome, ActionRequest, ActionSpec, Health, HealthStatus, Listener},
     http::{Resolve, Transport},
     network::Dial,
@@ -115,7 +115,9 @@ impl Authenticate for Sender {
     async fn authenticate(&self, _: &Context) -> Result<Identity> {
         let url = &self.settings.url;
         self.transport.check("authenticate", url)?;
-        if let (Some(dial), Some(host), Some(port)) = (&self.dial, url.host_str(), url.port_or_known_default()) {
+        if let (Some(dial), Some(host), Some(port)) =
+            (&self.dial, url.host_str(), url.port_or_known_default())
+        {
             let stream = dial.tcp(host, port).await?;
             if url.scheme() == "https" {
                 drop(dial.tls(stream, host).await?);

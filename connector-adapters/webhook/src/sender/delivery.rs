@@ -86,7 +86,11 @@ impl Delivery {
                     Verdict::Again(..) => format!("given up after {} attempts: {why}", progress.spent),
                     _ => why,
                 };
-                tracing::warn!(id = message.head.id, reason, "a message is dead: replay it when the cause is gone");
+                tracing::warn!(
+                    id = message.head.id,
+                    reason,
+                    "a message is dead: replay it when the cause is gone"
+                );
                 let ended = ended(message, bytes, progress, Fate::Dead, now, Some(reason));
                 self.end(cx, name, ended).await?
             }
@@ -161,7 +165,9 @@ impl Delivery {
             match self.journal.append(entry.clone()).await {
                 Ok(_) => break,
                 Err(JournalError::Full) => {
-                    tracing::warn!("nobody reads what became of messages: the journal is full, and sending waits");
+                    tracing::warn!(
+                        "nobody reads what became of messages: the journal is full, and sending waits"
+                    );
                     if !pause(cx).await {
                         return Ok(false);
                     }

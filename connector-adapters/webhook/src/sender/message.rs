@@ -130,11 +130,17 @@ mod tests {
         let one = message("msg_1", b"{}");
         let mut others = vec![message("msg_1", b"{ }"); 3];
         others[1] = Message { head: Head { kind: None, ..one.head.clone() }, ..one.clone() };
-        others[2] = Message { head: Head { content_type: "text/plain".to_owned(), ..one.head.clone() }, ..one.clone() };
+        others[2] = Message {
+            head: Head { content_type: "text/plain".to_owned(), ..one.head.clone() },
+            ..one.clone()
+        };
         for other in others {
             assert_ne!(one.print(), other.print());
         }
-        let later = Message { head: Head { order: 8, accepted_at: Timestamp::from_millis(0), ..one.head.clone() }, ..one.clone() };
+        let later = Message {
+            head: Head { order: 8, accepted_at: Timestamp::from_millis(0), ..one.head.clone() },
+            ..one.clone()
+        };
         assert_eq!(one.print(), later.print());
     }
 

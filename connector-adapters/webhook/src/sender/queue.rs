@@ -120,7 +120,10 @@ mod tests {
     fn without_an_order_what_is_due_goes_and_no_more_than_the_limit() {
         let mut queue = queue(false, 2, &[(1, 50), (2, 10), (3, 10), (4, 20)]);
         assert_eq!(queue.due_in(at(0)), Some(Duration::from_secs(10)));
-        assert_eq!([next(&mut queue, 9), next(&mut queue, 30), next(&mut queue, 30)], [None, Some(2), Some(3)]);
+        assert_eq!(
+            [next(&mut queue, 9), next(&mut queue, 30), next(&mut queue, 30)],
+            [None, Some(2), Some(3)]
+        );
         assert_eq!((next(&mut queue, 30), queue.due_in(at(30))), (None, None));
         queue.gone("m2");
         queue.back(message(3), at(60));

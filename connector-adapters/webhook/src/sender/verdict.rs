@@ -103,7 +103,9 @@ mod tests {
         assert_eq!(of_failure(&refused), Verdict::Dead(Class::Permanent));
         let answered = Error::permanent("deliver", "the head is too large").with_delivery(Delivery::Answered);
         assert_eq!(of_failure(&answered), Verdict::Again(Class::Permanent, None));
-        for error in [Error::transient("deliver", "reset"), Error::config("deliver", "the certificate has expired")] {
+        for error in
+            [Error::transient("deliver", "reset"), Error::config("deliver", "the certificate has expired")]
+        {
             assert_eq!(of_failure(&error), Verdict::Again(error.class(), None));
         }
     }

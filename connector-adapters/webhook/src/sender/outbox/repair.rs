@@ -9,7 +9,7 @@ use connector_sdk::Timestamp;
 
 use super::super::{
     message::{Head, Message},
-    progress::{Ended, Progress},
+    progress::{Ended, Fate, Progress},
 };
 use super::store::{DEAD, ENDED, FOLDERS, NEW, QUEUE, Store, TOLD, TRIES, UNFINISHED};
 
@@ -66,6 +66,13 @@ impl Store {
                 if let Some(ended) = untold.get(&name).or_else(|| told.get(&name)) {
                     self.settle(&name, folder, ended.fate)?;
                 }
+            }
+        }
+        for name in self.names(DEAD)? {
+            let ended = untold.get(&name).or_else(|| told.get(&name));
+            if ended.is_some_and(|ended| ended.fate == Fate::Delivered) {
+                // It was taken back, and the crash has forgotten only that.
+                self.remove(DEAD, &name)?;
             }
         }
         let mut found = Found { waiting: self.queued()?, ..Found::default() };

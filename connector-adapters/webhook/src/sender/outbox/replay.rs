@@ -44,6 +44,9 @@ impl Store {
                 None => Replay::Unknown,
             });
         }
+        // How it came there is durable before it goes: a crash must not find it in two places.
+        self.sync(QUEUE)?;
+        self.sync(DEAD)?;
         // Its end is told in the journal under its round: that of the next must be another.
         let by_clock = || u32::try_from(now.as_millis() / 1000).unwrap_or(u32::MAX);
         let round = ended.map_or_else(by_clock, |ended| ended.progress.round.saturating_add(1));
@@ -68,7 +71,9 @@ impl Store {
             let ended = self.ended(&name)?;
             let head = match &ended {
                 Some(_) => None,
-                None => self.read(DEAD, &name)?.and_then(super::super::message::Message::decode).map(|it| it.head),
+                None => {
+                    self.read(DEAD, &name)?.and_then(super::super::message::Message::decode).map(|it| it.head)
+                }
             };
             let Some(id) = ended.as_ref().map(|ended| ended.id.clone()).or(head.map(|head| head.id)) else {
                 continue;
@@ -77,7 +82,10 @@ impl Store {
                 id,
                 died_at: ended.as_ref().map(|ended| ended.ended_at),
                 attempts: ended.as_ref().map_or(0, |ended| ended.progress.tries.len()),
-                status: ended.as_ref().and_then(|ended| ended.progress.answer.as_ref()).map(|answer| answer.status),
+                status: ended
+                    .as_ref()
+                    .and_then(|ended| ended.progress.answer.as_ref())
+                    .map(|answer| answer.status),
                 reason: ended.and_then(|ended| ended.reason),
             });
         }

@@ -1,6 +1,9 @@
 //! Putting messages in: once for an id, durable, from any process.
 
-use connector_sdk::{Class, Connector as _, contract::{ActionRequest, ActionStatus}};
+use connector_sdk::{
+    Class, Connector as _,
+    contract::{ActionRequest, ActionStatus},
+};
 use connector_testkit::disk::{MemoryDisk, Plan};
 use serde_json::json;
 
@@ -34,7 +37,10 @@ async fn a_message_is_accepted_then_delivered_signed_and_told_of() {
     let told = world.deliveries().await;
     assert_eq!(told.len(), 1);
     let origin = format!("http://{}", endpoint.address);
-    assert_eq!((&told[0]["id"], &told[0]["status"], &told[0]["type"]), (&json!("msg_1"), &json!("delivered"), &json!("invoice.paid")));
+    assert_eq!(
+        (&told[0]["id"], &told[0]["status"], &told[0]["type"]),
+        (&json!("msg_1"), &json!("delivered"), &json!("invoice.paid"))
+    );
     assert_eq!((&told[0]["url"], &told[0]["attempts"]), (&json!(origin), &json!(1)));
     assert_eq!(told[0]["answer"], json!({ "status": 204 }));
     assert!(!told[0].to_string().contains("canary"), "{}", told[0]);
@@ -74,9 +80,18 @@ async fn without_an_id_the_key_decides_which_message_it_is() {
         if let Some(key) = key {
             request = request.with_idempotency_key(key);
         }
-        bounded(process.sender.act(&process.cx, request)).await.unwrap().output["id"].as_str().unwrap().to_owned()
+        bounded(process.sender.act(&process.cx, request)).await.unwrap().output["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
-    let ids = [ask(Some("k 1.5")).await, ask(Some("k 1.5")).await, ask(Some("k2")).await, ask(None).await, ask(None).await];
+    let ids = [
+        ask(Some("k 1.5")).await,
+        ask(Some("k 1.5")).await,
+        ask(Some("k2")).await,
+        ask(None).await,
+        ask(None).await,
+    ];
     assert_eq!(ids[0], ids[1]);
     let different: std::collections::BTreeSet<&String> = ids.iter().collect();
     assert_eq!(different.len(), 4, "{ids:?}");

@@ -21,7 +21,10 @@ async fn each_status_means_what_it_should_and_only_2xx_is_success() {
     let world = twice(world).with("ordered", json!(true));
     let running = world.run().await;
     let mut expected = 0;
-    for status in [200, 201, 202, 204, 206, 226, 299, 300, 304, 306, 400, 401, 403, 404, 405, 408, 409, 413, 422, 425, 429, 451, 499, 500, 501, 502, 503, 504, 599] {
+    for status in [
+        200, 201, 202, 204, 206, 226, 299, 300, 304, 306, 400, 401, 403, 404, 405, 408, 409, 413, 422, 425,
+        429, 451, 499, 500, 501, 502, 503, 504, 599,
+    ] {
         endpoint.always(Reply::status(status));
         let id = format!("s{status}");
         running.process.send(&id).await;
@@ -39,7 +42,9 @@ async fn each_status_means_what_it_should_and_only_2xx_is_success() {
     }
     running.stop().await.unwrap();
     let told = world.deliveries().await;
-    assert!(told.iter().all(|told| (told["status"] == "delivered") == (told["answer"]["status"].as_u64().unwrap() / 100 == 2)));
+    assert!(told.iter().all(
+        |told| (told["status"] == "delivered") == (told["answer"]["status"].as_u64().unwrap() / 100 == 2)
+    ));
     assert!(told.iter().any(|told| told["reason"] == "the endpoint answered 404"), "{told:?}");
     assert!(told.iter().any(|told| told["reason"] == "given up after 2 attempts: the endpoint answered 500"));
 }
@@ -66,7 +71,9 @@ async fn no_redirect_is_followed_wherever_it_points() {
     let mut expected = 0;
     for status in [300, 301, 302, 303, 305, 307, 308] {
         for to in [victim.url(), "/elsewhere".to_owned(), endpoint.url(), "//evil.example/".to_owned()] {
-            let head = format!("HTTP/1.1 {status} Moved\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let head = format!(
+                "HTTP/1.1 {status} Moved\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            );
             endpoint.always(Reply::Raw(head.into_bytes()));
             running.process.send(&format!("m{expected}")).await;
             expected += 2;

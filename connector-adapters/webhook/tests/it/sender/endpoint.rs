@@ -195,7 +195,9 @@ impl Shared {
             (HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap())
         });
         let mut headers = HeaderMap::new();
-        pairs.for_each(|(name, value)| drop(headers.append(name, value)));
+        for (name, value) in pairs {
+            headers.append(name, value);
+        }
         let length: usize = headers.get("content-length")?.to_str().ok()?.parse().ok()?;
         while bytes.len() < end + 4 + length {
             if socket.read_buf(&mut bytes).await.ok()? == 0 {
@@ -211,7 +213,8 @@ impl Shared {
     /// Whether the connection may be used again.
     async fn answer(&self, socket: &mut TcpStream, reply: Reply) -> bool {
         let whole = |status: u16, headers: &str, body: &str| {
-            format!("HTTP/1.1 {status} Said\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+            format!("HTTP/1.1 {status} Said\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
+                .into_bytes()
         };
         match reply {
             Reply::Status(204, headers, _) => {

@@ -4,6 +4,7 @@ mod acting;
 mod answers;
 mod disks;
 mod endpoint;
+mod guarded;
 mod order;
 mod schedule;
 mod support;

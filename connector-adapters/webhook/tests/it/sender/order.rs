@@ -22,7 +22,13 @@ async fn start(clock: &ManualClock) -> (Endpoint, World, Running) {
 async fn a_message_that_fails_holds_those_behind_it_until_it_is_delivered_or_dead() {
     let clock = manual();
     let (endpoint, world, running) = start(&clock).await;
-    endpoint.then([Reply::status(500), Reply::status(200), Reply::status(500), Reply::status(500), Reply::status(500)]);
+    endpoint.then([
+        Reply::status(500),
+        Reply::status(200),
+        Reply::status(500),
+        Reply::status(500),
+        Reply::status(500),
+    ]);
     running.process.accepted(["a", "b", "c"].map(str::to_owned)).await;
     pass(&clock, Duration::from_millis(500)).await;
     until("the first attempt", || endpoint.count() == 1).await;

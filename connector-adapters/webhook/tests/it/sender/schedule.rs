@@ -49,13 +49,17 @@ async fn a_message_that_fails_is_tried_by_the_schedule_under_one_id_each_time_si
     assert_eq!(endpoint.count(), 10);
     let received = endpoint.received();
     assert!(received.iter().all(|received| received.is_proved && received.id() == "m1"));
-    let mut stamps: Vec<&str> = received.iter().map(|received| received.header("webhook-timestamp")).collect();
+    let mut stamps: Vec<&str> =
+        received.iter().map(|received| received.header("webhook-timestamp")).collect();
     stamps.dedup();
     assert_eq!(stamps.len(), 10, "each attempt has its own time");
 
     let standing = world.standing().await;
     assert_eq!((&standing["waiting"], &standing["dead"]), (&json!(0), &json!(1)));
-    assert_eq!((&standing["dead_letters"][0]["id"], &standing["dead_letters"][0]["status"]), (&json!("m1"), &json!(503)));
+    assert_eq!(
+        (&standing["dead_letters"][0]["id"], &standing["dead_letters"][0]["status"]),
+        (&json!("m1"), &json!(503))
+    );
     // A dead letter goes back with fresh attempts.
     endpoint.then([Reply::status(500)]);
     endpoint.always(Reply::status(200));
@@ -72,7 +76,10 @@ async fn a_message_that_fails_is_tried_by_the_schedule_under_one_id_each_time_si
     assert_eq!((&dead["status"], &dead["attempts"], &dead["round"]), (&json!("dead"), &json!(10), &json!(0)));
     assert_eq!(dead["answer"], json!({ "status": 503, "body": "busy" }));
     assert_eq!(dead["tries"][9]["class"], json!("Transient"));
-    assert_eq!((&delivered["status"], &delivered["attempts"], &delivered["round"]), (&json!("delivered"), &json!(1), &json!(1)));
+    assert_eq!(
+        (&delivered["status"], &delivered["attempts"], &delivered["round"]),
+        (&json!("delivered"), &json!(1), &json!(1))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -130,7 +137,13 @@ async fn what_the_endpoint_asks_for_holds_the_message_and_the_others_within_the_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn less_than_the_schedule_nobody_can_ask_for() {
-    for header in ["retry-after: 1\r\n", "retry-after: 0\r\n", "retry-after: -5\r\n", "retry-after: soon\r\n", "retry-after: 1769860920\r\n"] {
+    for header in [
+        "retry-after: 1\r\n",
+        "retry-after: 0\r\n",
+        "retry-after: -5\r\n",
+        "retry-after: soon\r\n",
+        "retry-after: 1769860920\r\n",
+    ] {
         let clock = manual();
         let (endpoint, _world, running) = start(&clock).await;
         endpoint.then([Reply::Status(500, header, String::new())]);
@@ -164,7 +177,8 @@ async fn an_endpoint_that_is_gone_is_sent_nothing_until_it_is_enabled_whoever_st
     let standing = world.standing().await;
     assert_eq!((&standing["waiting"], &standing["disabled"]["status"]), (&json!(2), &json!(410)));
     assert_eq!(standing["disabled"]["id"], json!("m1"));
-    let health = connector_sdk::Connector::health(&*running.process.sender, &running.process.cx).await.unwrap();
+    let health =
+        connector_sdk::Connector::health(&*running.process.sender, &running.process.cx).await.unwrap();
     assert_eq!(health.status, connector_sdk::contract::HealthStatus::Warn);
     // By another process.
     let enabled = world.sender().act("enable", json!({})).await.unwrap();
@@ -178,7 +192,10 @@ async fn an_endpoint_that_is_gone_is_sent_nothing_until_it_is_enabled_whoever_st
     assert_eq!(told.len(), 2);
     let first = told.iter().find(|told| told["id"] == "m1").unwrap();
     assert_eq!((&first["tries"][0]["status"], &first["tries"][1]["status"]), (&json!(410), &json!(204)));
-    assert_eq!(world.sender().act("enable", json!({})).await.unwrap().output, json!({ "was_disabled": false }));
+    assert_eq!(
+        world.sender().act("enable", json!({})).await.unwrap().output,
+        json!({ "was_disabled": false })
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,7 +207,9 @@ async fn a_clock_that_is_set_back_puts_nothing_off_for_ever() {
     until("the first attempt", || endpoint.count() == 1).await;
     idle(&clock).await;
     running.stop().await.unwrap();
-    let back = connector_testkit::clock::ManualClock::at(connector_sdk::Timestamp::from_millis(T0 - 365 * 24 * 3_600_000));
+    let back = connector_testkit::clock::ManualClock::at(connector_sdk::Timestamp::from_millis(
+        T0 - 365 * 24 * 3_600_000,
+    ));
     world.clock = back.shared();
     let running = world.run().await;
     idle(&back).await;

@@ -1,15 +1,11 @@
 //! A sender, its outbox in a folder of its own, and who drives it.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use connector_ingress::journal::Disk;
 use connector_sdk::{
-    Clock, Connector as _, Context, Network, Read as _, ReadRequest, Result, StreamSelection, SystemClock, Timestamp,
-    Discover as _, Message, Partition,
+    Clock, Connector as _, Context, Discover as _, Message, Network, Partition, Read as _, ReadRequest,
+    Result, StreamSelection, SystemClock, Timestamp,
     contract::{ActionOutcome, ActionRequest, ActionStatus},
     http::Resolve,
 };
@@ -63,7 +59,8 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(clock: Arc<dyn Clock>, url: &str) -> Self {
-        let config = json!({ "url": url, "secrets": [SECRET], "outbox": { "path": "outbox" }, "jitter": 0.0 });
+        let config =
+            json!({ "url": url, "secrets": [SECRET], "outbox": { "path": "outbox" }, "jitter": 0.0 });
         let folder = tempfile::tempdir().unwrap();
         Self { clock, folder, config, network: Network::loopback(), resolver: None, disk: None }
     }
@@ -185,7 +182,8 @@ impl Process {
     pub(crate) async fn deliveries(&self) -> Vec<Value> {
         let catalog = self.sender.discover(&self.cx, None).await.unwrap();
         let spec = Arc::new(catalog.streams[0].clone());
-        let request = ReadRequest::new(self.cx.clone(), StreamSelection::new(spec), Partition::new("deliveries"));
+        let request =
+            ReadRequest::new(self.cx.clone(), StreamSelection::new(spec), Partition::new("deliveries"));
         let mut messages = self.sender.read(request);
         let mut found = Vec::new();
         while let Some(message) = bounded(messages.next()).await {
