@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
 
 mod journal;
+mod journal_disk;
 mod listening;
 mod signatures;
 mod support;
