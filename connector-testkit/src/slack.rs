@@ -42,7 +42,6 @@ mod methods;
 mod oauth;
 mod page;
 mod people;
-mod post;
 mod reactions;
 mod reply;
 mod seed;

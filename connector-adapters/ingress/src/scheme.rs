@@ -24,6 +24,8 @@ mod slack;
 mod standard;
 mod stripe;
 mod template;
+#[cfg(test)]
+mod wycheproof;
 
 use std::{fmt, sync::Arc};
 

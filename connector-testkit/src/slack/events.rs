@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::post;
 use super::signature::sign;
 use super::socket;
 use super::workspace::{APP, BOT_USER, FakeWorkspace, TEAM, Workspace};
+use crate::post;
 
 /// A receiver has to answer within this time.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
@@ -86,7 +86,12 @@ impl Workspace {
     fn signed(&self, body: &[u8]) -> Vec<(&'static str, String)> {
         let seconds = self.now() / 1000;
         let signature = sign(&self.events().secret, seconds, body);
-        vec![("X-Slack-Request-Timestamp", seconds.to_string()), ("X-Slack-Signature", signature)]
+        vec![
+            ("User-Agent", "Slackbot 1.0 (+https://api.slack.com/robots)".to_owned()),
+            ("Content-Type", "application/json".to_owned()),
+            ("X-Slack-Request-Timestamp", seconds.to_string()),
+            ("X-Slack-Signature", signature),
+        ]
     }
 }
 
@@ -213,7 +218,9 @@ async fn by_http(workspace: Arc<Workspace>, url: String, wrapper: Value) {
             Err(reason) => (None, Some(*reason)),
         };
         workspace.answered(place, status, next.is_none());
-        if next.is_none() || matches!(&answer, Ok(Some(answer)) if answer.no_retry) {
+        if next.is_none()
+            || matches!(&answer, Ok(Some(answer)) if answer.header("x-slack-no-retry") == Some("1"))
+        {
             return;
         }
         reason = next;

@@ -68,3 +68,6 @@ impl fmt::Debug for PrivateKey {
         f.write_str("[secret]")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,9 +65,11 @@ fn is_token(text: &str) -> bool {
 fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Result<&'a str, Refused> {
     let header = head::only(headers, &AUTHORIZATION)?;
     let (name, rest) = header.split_once(' ').ok_or(Refused::malformed("the authorization is none"))?;
+    if !is_token(name) || !is_token(rest) {
+        return Err(Refused::malformed("the authorization is none"));
+    }
     match name.eq_ignore_ascii_case(scheme) {
-        true if is_token(rest) => Ok(rest),
-        true => Err(Refused::malformed("the authorization is none")),
+        true => Ok(rest),
         false => Err(Refused::unauthorized("the authorization is of another kind")),
     }
 }

@@ -81,3 +81,6 @@ impl fmt::Debug for Keys {
         write!(f, "{} keys", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! Secrets of Standard Webhooks as text (standard-webhooks.md, "Signature scheme", "Secret serialization").
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use connector_sdk::{Error, Result, Secret};
 
 use super::asymmetric::{PrivateKey, PublicKey};
@@ -39,8 +42,15 @@ pub(super) fn read(secret: &Secret) -> Result<WebhookSecret> {
     Err(Error::config("connect", "one begins with none of whsec_, whpk_ and whsk_"))
 }
 
+/// Secrets come with padding and without, and the libraries of Standard Webhooks take both. A signature has one form, a
+/// secret that its owner has copied need not.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 fn bytes(text: &str) -> Result<Secret<Vec<u8>>> {
-    let bytes = STANDARD.decode(text).map(Secret::new);
+    let bytes = LENIENT.decode(text).map(Secret::new);
     // The decoder's error holds a character of it.
     bytes.map_err(|_| Error::config("connect", "one is no base64 after its prefix"))
 }

@@ -37,6 +37,7 @@ struct Event<'a> {
 /// What the header holds.
 struct Said<'a> {
     sent: &'a str,
+    at: Timestamp,
     tags: Vec<[u8; 32]>,
 }
 
@@ -64,9 +65,10 @@ fn read(header: &str) -> Result<Said<'_>, Refused> {
         }
     }
     let sent = sent.ok_or_else(malformed)?;
+    let at = head::seconds(sent)?;
     match tags.is_empty() {
         true => Err(Refused::unauthorized("there is no signature of a version that is known here")),
-        false => Ok(Said { sent, tags }),
+        false => Ok(Said { sent, at, tags }),
     }
 }
 
@@ -80,8 +82,7 @@ impl Scheme for Stripe {
     }
 
     fn verify(&self, headers: &HeaderMap, body: &Bytes, now: Timestamp) -> Result<Proof, Refused> {
-        let Said { sent, tags } = read(head::only(headers, &SIGNATURE)?)?;
-        let at = head::seconds(sent)?;
+        let Said { sent, at, tags } = read(head::only(headers, &SIGNATURE)?)?;
         head::is_near(at, now, self.tolerance)?;
         self.keys.check(&[sent.as_bytes(), b".", body], &tags)?;
         let event = serde_json::from_slice::<Event<'_>>(body).ok();

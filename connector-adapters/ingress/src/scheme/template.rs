@@ -62,11 +62,14 @@ impl Template {
     }
 
     /// Whether an id can be told from what is beside it: the text after it is not found earlier, nor the one before it
-    /// later. (`a` before `aa` ends where `aa` begins, or one letter before.)
+    /// later. (An `a` before `aa` ends where `aa` begins, or one letter before.) At either end there is nothing to tell.
     pub(super) fn is_clear(&self, id: &str) -> bool {
-        self.0.windows(2).all(|pair| match pair {
-            [Part::Id, Part::Text(text)] => format!("{id}{text}").find(text.as_str()) == Some(id.len()),
-            [Part::Text(text), Part::Id] => format!("{text}{id}").rfind(text.as_str()) == Some(0),
+        let ends = self.0.len().saturating_sub(2);
+        self.0.windows(2).enumerate().all(|(at, pair)| match pair {
+            [Part::Id, Part::Text(text)] if at < ends => {
+                format!("{id}{text}").find(text.as_str()) == Some(id.len())
+            }
+            [Part::Text(text), Part::Id] if at > 0 => format!("{text}{id}").rfind(text.as_str()) == Some(0),
             _ => true,
         })
     }
@@ -80,5 +83,47 @@ impl Template {
             Part::Body => body,
         };
         self.0.iter().map(bytes).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed(template: &str, timestamp: &str, id: &str, body: &str) -> Option<String> {
+        let template = Template::parse(template).ok()?;
+        let parts = template.parts(timestamp, id, body.as_bytes());
+        template.is_clear(id).then(|| String::from_utf8_lossy(&parts.concat()).into_owned())
+    }
+
+    #[test]
+    fn the_parts_stand_where_the_template_has_them() {
+        assert_eq!(signed("{body}", "7", "a", "x").as_deref(), Some("x"));
+        assert_eq!(signed("v0:{timestamp}:{body}", "7", "a", "x").as_deref(), Some("v0:7:x"));
+        assert_eq!(signed("{id}.{timestamp}.{body}", "7", "a", "x").as_deref(), Some("a.7.x"));
+        assert_eq!(signed("{timestamp}{body}", "7", "a", "{id}").as_deref(), Some("7{id}"));
+    }
+
+    /// All ids and bodies of a few letters: two that are signed alike are one and the same.
+    #[test]
+    fn what_is_signed_was_one_id_and_one_body() {
+        let words: Vec<String> = (0..=4)
+            .flat_map(|length| (0..1_u32 << length).map(move |bits| (length, bits)))
+            .map(|(length, bits)| (0..length).map(|at| if bits >> at & 1 == 0 { 'a' } else { 'b' }).collect())
+            .collect();
+        for template in
+            ["{id}a{body}", "{id}aa{body}", "{id}aba{body}", "{body}ab{id}", "{body}bb{id}", "a{id}b{body}"]
+        {
+            let mut seen = std::collections::BTreeMap::new();
+            for id in words.iter().filter(|id| !id.is_empty()) {
+                for body in &words {
+                    if let Some(text) = signed(template, "", id, body) {
+                        let before = seen.insert(text, (id, body));
+                        assert_eq!(before, None, "{template}: {id} {body}");
+                    }
+                }
+            }
+            assert!(seen.len() > 10, "{template} takes next to no id");
+        }
     }
 }
