@@ -13,7 +13,7 @@
 //! full disk, or a journal that has reached its limit, refuses, and takes again when there is room.
 //!
 //! A disk that the journal has filled could never be emptied, because what leaves it is written to the same disk, as Bronze:
-//! so it leaves three times its own size free, 128 MiB at most. Damage in the last segment is told from a torn tail (a
+//! so it leaves four times its own size free, 128 MiB at most. Damage in the last segment is told from a torn tail (a
 //! batch begins after it); what is whole is kept, what is not is said, and the segment is laid aside as `.damaged`.
 //!
 //! An id that has come before is known, and not kept again: for as long as [`Remember`] says, across restarts, and after

@@ -19,4 +19,5 @@ mod spec;
 mod sweep;
 mod tidy;
 mod vendor;
+mod webhook;
 mod wiremock;

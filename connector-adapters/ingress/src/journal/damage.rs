@@ -12,7 +12,7 @@
 use bytes::Bytes;
 
 use super::{
-    entry::{FRAME, begins_batch, encode_lost},
+    entry::{FRAME, Frame, begins_batch, decode, encode_lost, frame_len},
     segment::{self, Found, HEADER},
 };
 
@@ -41,9 +41,11 @@ pub(super) fn repair(bytes: &Bytes, first: u64, mut found: Found) -> Option<Repa
         let end = usize::try_from(found.segment.end).unwrap_or(usize::MAX);
         repaired.frames.extend_from_slice(bytes.get(start..end).unwrap_or_default());
         let next = found.segment.next();
-        let Some((at, position)) = next_batch(bytes, end, next, &mut budget) else {
+        let Some(batch) = next_batch(bytes, end, next, &mut budget) else {
             return (repaired.lost > 0).then_some(repaired);
         };
+        // Where its length is right still, the next event of the same batch follows.
+        let (at, position) = follower(bytes, end, next).filter(|(at, _)| *at < batch.0).unwrap_or(batch);
         for lost in next..position {
             encode_lost(lost, &mut repaired.frames);
         }
@@ -51,6 +53,12 @@ pub(super) fn repair(bytes: &Bytes, first: u64, mut found: Found) -> Option<Repa
         start = at;
         found = segment::scan_from(bytes, first, at, position, |_| ());
     }
+}
+
+/// Where the event after a damaged one begins, if it is whole.
+fn follower(bytes: &Bytes, from: usize, lost: u64) -> Option<(usize, u64)> {
+    let at = from + frame_len(bytes, from)?;
+    matches!(decode(bytes, at, lost + 1), Frame::Whole(..) | Frame::Lost(_)).then_some((at, lost + 1))
 }
 
 /// Where the next batch begins, and with which position.

@@ -112,6 +112,12 @@ pub(super) fn begins_batch(
     })
 }
 
+/// How long the frame at `at` says that it is.
+pub(super) fn frame_len(bytes: &[u8], at: usize) -> Option<usize> {
+    let (length, _) = bytes.get(at..)?.split_first_chunk::<4>()?;
+    Some(FRAME + (u32::from_le_bytes(*length) & !(BEGINS | LOST)) as usize)
+}
+
 /// What stands at the beginning of some bytes of a segment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame {

@@ -302,12 +302,14 @@ impl Store {
 /// Bytes that are left on the disk at most, whatever the journal's size.
 const WAY_OUT: u64 = 128 << 20;
 
-/// How much more may be written, so that what is in the journal has room on the same disk to leave it: in Bronze it is
-/// larger, and a commit of Bronze is 64 MiB. A journal that fills the disk could never be emptied again.
+/// How many times its own size a journal leaves free: in Bronze it is about three times as large, and its ids stay.
+const TIMES: u64 = 4;
+
+/// How much more may be written, so that what is in the journal has room on the same disk to leave it; a commit of Bronze is
+/// 64 MiB. A journal that fills the disk could never be emptied again.
 fn room_on(free: u64, size: u64) -> u64 {
-    let needed = |size: u64| size.saturating_mul(3).min(WAY_OUT);
-    // Each byte that is written is one less, and needs three: a fourth of what is left over.
-    let careful = free.saturating_sub(needed(size)) / 4;
+    // Each byte that is written is one less, and needs as many times itself.
+    let careful = free.saturating_sub(size.saturating_mul(TIMES)) / (TIMES + 1);
     careful.max(free.saturating_sub(WAY_OUT))
 }
 

@@ -62,11 +62,14 @@ impl Template {
     }
 
     /// Whether an id can be told from what is beside it: the text after it is not found earlier, nor the one before it
-    /// later. (`a` before `aa` ends where `aa` begins, or one letter before.)
+    /// later. (An `a` before `aa` ends where `aa` begins, or one letter before.) At either end there is nothing to tell.
     pub(super) fn is_clear(&self, id: &str) -> bool {
-        self.0.windows(2).all(|pair| match pair {
-            [Part::Id, Part::Text(text)] => format!("{id}{text}").find(text.as_str()) == Some(id.len()),
-            [Part::Text(text), Part::Id] => format!("{text}{id}").rfind(text.as_str()) == Some(0),
+        let ends = self.0.len().saturating_sub(2);
+        self.0.windows(2).enumerate().all(|(at, pair)| match pair {
+            [Part::Id, Part::Text(text)] if at < ends => {
+                format!("{id}{text}").find(text.as_str()) == Some(id.len())
+            }
+            [Part::Text(text), Part::Id] if at > 0 => format!("{text}{id}").rfind(text.as_str()) == Some(0),
             _ => true,
         })
     }

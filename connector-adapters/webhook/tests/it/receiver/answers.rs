@@ -19,7 +19,7 @@ async fn each_mistake_has_its_status_and_nothing_of_it_is_kept() {
             { "path": "/standard", "scheme": "standard-webhooks", "secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"] },
             { "path": "/stripe", "scheme": "stripe", "secrets": ["whsec_test"] },
             { "path": "/mac", "scheme": "hmac", "secrets": ["s"], "hmac": { "header": "X-Mac" } },
-            { "path": "/bearer", "scheme": "bearer", "secrets": ["a token"] },
+            { "path": "/bearer", "scheme": "bearer", "secrets": ["a-token"] },
             { "path": "/basic", "scheme": "basic", "secrets": ["name:password"] },
             { "path": "/old", "removed": true },
         ],

@@ -60,7 +60,7 @@ async fn an_event_that_comes_again_stands_once_per_endpoint_also_across_restarts
         for path in ["/one", "/two", "/one"] {
             assert_eq!(world.push(&format!("{base}{path}"), "same", b"{}").await, 200);
         }
-        assert_eq!(world.push(&format!("{base}/one"), &format!("own {life}"), b"{}").await, 200);
+        assert_eq!(world.push(&format!("{base}/one"), &format!("own-{life}"), b"{}").await, 200);
         running.stop().await;
         assert_eq!(world.ids().len(), 3 + life, "{:?}", world.ids());
     }

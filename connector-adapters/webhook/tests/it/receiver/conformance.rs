@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use super::{SECRET, bounded, hub};
 
-connector_testkit::conformance!(begin);
+connector_testkit::conformance!(as_github);
 
 /// A sender as GitHub is one.
 struct Sender {
@@ -31,7 +31,7 @@ struct Sender {
     events: Mutex<Vec<(String, String, bool)>>,
 }
 
-async fn begin(world: World) -> Sender {
+async fn as_github(world: World) -> Sender {
     let sender = Sender {
         folder: tempfile::tempdir().unwrap(),
         page: world.page,
@@ -52,7 +52,7 @@ const NOT_TESTED: [&str; 16] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_of_the_rules_is_not_tested_is_known() {
-    let begin: Begin = |world| Box::pin(async move { Box::new(begin(world).await) as _ });
+    let begin: Begin = |world| Box::pin(async move { Box::new(as_github(world).await) as _ });
     let found = untested(begin, 1).await.unwrap();
     let mut numbers: Vec<&str> = found.iter().filter_map(|line| line.split(' ').next()).collect();
     numbers.sort_unstable();

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use connector_host::report::RunStatus;
-use connector_sdk::{Class, Clock, SystemClock, TenantId};
+use connector_sdk::{Class, SystemClock, TenantId};
 use connector_webhook::Gate;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
