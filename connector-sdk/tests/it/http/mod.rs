@@ -3,6 +3,7 @@
 mod cancel;
 mod drawing;
 mod failures;
+mod glance;
 mod guard;
 mod limits;
 mod metrics;

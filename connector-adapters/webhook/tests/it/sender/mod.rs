@@ -5,6 +5,8 @@ mod answers;
 mod disks;
 mod endpoint;
 mod guarded;
+mod host;
 mod order;
 mod schedule;
+mod secure;
 mod support;
