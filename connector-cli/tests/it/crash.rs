@@ -33,7 +33,7 @@ fn template(folder: &Path, org: &FakeOrg, format: &str) -> PathBuf {
     path
 }
 
-fn start(template: &Path) -> Child {
+pub(crate) fn start(template: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_connector"))
         .args(["run", "--json", "-c"])
         .arg(template)
@@ -62,7 +62,7 @@ pub(crate) async fn until(child: &mut Child, done: impl Fn() -> bool) -> bool {
 }
 
 /// Runs to the end, and answers the run document.
-async fn finish(template: &Path) -> Value {
+pub(crate) async fn finish(template: &Path) -> Value {
     let mut child = start(template);
     until(&mut child, || false).await;
     let output = child.wait_with_output().unwrap();

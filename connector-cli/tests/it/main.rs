@@ -14,6 +14,7 @@ mod full;
 mod known;
 mod login;
 mod mail;
+mod mail_crash;
 mod mistakes;
 mod new;
 mod queue;

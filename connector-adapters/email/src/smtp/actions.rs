@@ -51,9 +51,10 @@ impl Actor {
     /// can be opened. What became of a mail is in the outcome.
     pub(super) async fn act(&self, cx: &Context, request: ActionRequest) -> Result<ActionOutcome> {
         let ActionRequest { name, input, idempotency_key: key, .. } = request;
+        let given = input;
         let input = match name.as_str() {
-            "send" => read::<Send>(input)?,
-            "alert" => read::<Alert>(input)?.compose()?,
+            "send" => read::<Send>(given.clone())?,
+            "alert" => read::<Alert>(given.clone())?.compose()?,
             other => {
                 let what = format!("this connector has no action `{}`", other.escape_debug());
                 return Err(Error::config("act", what));
@@ -69,14 +70,15 @@ impl Actor {
         };
         let page = self.ledger.page(mark);
         let mut page = page.lock().await;
+        page.claim(&name, &given)?;
         let names: Vec<String> = mail.recipients.iter().map(ToString::to_string).collect();
-        let known: Vec<Option<Fate>> = names.iter().map(|name| ledger::settled(&page, name)).collect();
+        let known: Vec<Option<Fate>> = names.iter().map(|name| page.settled(name)).collect();
         let pending = names.iter().zip(&known).filter(|(_, fate)| fate.is_none());
         let pending: Vec<String> = pending.map(|(name, _)| name.clone()).collect();
         // Before anything is sent: who is dropped in the middle must not forget.
         for name in &pending {
             let cut_off = Fate::unknown("an earlier call with this key was cut off while it was sending");
-            page.insert(name.clone(), cut_off);
+            page.fates.insert(name.clone(), cut_off);
         }
         let delivered = self.deliverer.deliver(cx, &mail, input.dsn.as_ref(), known).await;
         let delivered = match delivered {
@@ -84,13 +86,13 @@ impl Actor {
             Err(error) => {
                 // Nothing was sent.
                 pending.iter().for_each(|name| {
-                    page.remove(name);
+                    page.fates.remove(name);
                 });
                 return Err(error);
             }
         };
         for (name, fate) in names.into_iter().zip(&delivered.fates) {
-            page.insert(name, fate.clone());
+            page.fates.insert(name, fate.clone());
         }
         outcome(cx, &mail, delivered)
     }

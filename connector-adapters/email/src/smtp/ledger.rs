@@ -6,8 +6,8 @@ use std::{
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
-use connector_sdk::Context;
-use serde_json::json;
+use connector_sdk::{Context, Error, Result};
+use serde_json::{Value, json};
 
 use super::transaction::{Fate, Kind};
 
@@ -19,15 +19,48 @@ pub(super) type Mark = [u8; 16];
 
 /// The mark of a key.
 pub(super) fn mark(cx: &Context, key: &str) -> Mark {
-    let text = json!([cx.tenant().as_str(), cx.connection().as_str(), key]).to_string();
-    let hash = digest(&SHA256, text.as_bytes());
+    hash(&json!([cx.tenant().as_str(), cx.connection().as_str(), key]))
+}
+
+fn hash(value: &Value) -> Mark {
+    let hash = digest(&SHA256, value.to_string().as_bytes());
     let mut mark = Mark::default();
     mark.iter_mut().zip(hash.as_ref()).for_each(|(mark, byte)| *mark = *byte);
     mark
 }
 
-/// What has become of the recipients of one key, by address. Who holds it is alone with the key.
-pub(super) type Page = Arc<tokio::sync::Mutex<BTreeMap<String, Fate>>>;
+/// What is known of one key. Who holds it is alone with the key.
+pub(super) type Page = Arc<tokio::sync::Mutex<Known>>;
+
+/// What was sent under a key.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// A hash of the action and its input; none before the first call.
+    input: Option<Mark>,
+    /// What has become of the recipients, by address.
+    pub(super) fates: BTreeMap<String, Fate>,
+}
+
+impl Known {
+    /// Takes note of what the key stands for.
+    ///
+    /// # Errors
+    /// Config when it stands for another mail.
+    pub(super) fn claim(&mut self, name: &str, input: &Value) -> Result<()> {
+        let mark = hash(&json!([name, input]));
+        if *self.input.get_or_insert(mark) == mark {
+            return Ok(());
+        }
+        let what = "the idempotency key was used for another input: one key stands for one mail";
+        Err(Error::config("act", what).with_context("field", "idempotency_key"))
+    }
+
+    /// What is certain of a recipient from before; none: he is to be sent to.
+    pub(super) fn settled(&self, address: &str) -> Option<Fate> {
+        let is_settled = |fate: &&Fate| matches!(fate.kind, Kind::Accepted | Kind::Unknown | Kind::Refused);
+        self.fates.get(address).filter(is_settled).cloned()
+    }
+}
 
 /// All keys, the oldest of which are forgotten.
 #[derive(Debug, Default)]
@@ -54,11 +87,4 @@ impl Ledger {
         }
         Arc::clone(all.pages.entry(mark).or_default())
     }
-}
-
-/// What is certain of a recipient from before; none: he is to be sent to.
-pub(super) fn settled(page: &BTreeMap<String, Fate>, address: &str) -> Option<Fate> {
-    page.get(address)
-        .filter(|fate| matches!(fate.kind, Kind::Accepted | Kind::Unknown | Kind::Refused))
-        .cloned()
 }

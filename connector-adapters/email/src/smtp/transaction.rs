@@ -102,8 +102,16 @@ impl Fate {
 
     /// The server has had enough recipients for one transaction (RFC 5321, 4.5.3.1.10).
     pub(super) fn is_for_the_next(&self) -> bool {
-        let is_too_many = |code: &String| code.ends_with(".5.3");
-        self.kind == Kind::Deferred && self.enhanced.as_ref().is_some_and(is_too_many)
+        self.kind == Kind::Deferred && self.is_of_too_many()
+    }
+
+    /// By the enhanced code where there is one, otherwise by the code, which may mean a full disk too: then it is said
+    /// again when the recipient stands alone.
+    fn is_of_too_many(&self) -> bool {
+        match &self.enhanced {
+            Some(code) => code.ends_with(".5.3"),
+            None => matches!(self.code, Some(452 | 552)),
+        }
     }
 }
 
@@ -164,6 +172,12 @@ impl Session {
         if self.wire.has_more() {
             self.wire.give_up();
             return Err(Error::transient(OPERATION, "the server has said more than it was asked"));
+        }
+        if !self.wire.has_time() {
+            return Err(Error::transient(
+                OPERATION,
+                "it was not tried: too little time is left to hear of its end",
+            ));
         }
         let asked: Vec<usize> = (0..fates.len()).filter(|index| fates[*index].is_none()).collect();
         let Some(sender) = self.mail_command(&envelope, &asked) else {
@@ -265,7 +279,12 @@ impl Session {
         if is_moot || reply.is_done() {
             return reply.is_done() && !is_moot;
         }
-        *fate = Some(self.fate(reply));
+        let mut of = self.fate(reply);
+        if of.code == Some(552) && of.is_of_too_many() {
+            // The code that servers of old have for it (RFC 5321, 4.5.3.1.10).
+            (of.kind, of.class) = (Kind::Deferred, Some(Class::Transient));
+        }
+        *fate = Some(of);
         false
     }
 
@@ -336,7 +355,9 @@ impl Session {
     fn recipient_command(&self, envelope: &Envelope<'_>, recipient: &Address) -> String {
         let mut command = format!("RCPT TO:<{recipient}>");
         if let Some(dsn) = envelope.dsn.filter(|_| self.extensions.dsn) {
-            let words: Vec<&str> = dsn.notify.iter().map(Notify::word).collect();
+            let mut words: Vec<&str> = dsn.notify.iter().map(Notify::word).collect();
+            words.sort_unstable();
+            words.dedup();
             let _ = write!(
                 command,
                 " NOTIFY={}",
