@@ -86,7 +86,10 @@ fn files(bronze: &Path) -> usize {
 fn assert_equals(bronze: &Path, all: &Truth, gone: &BTreeSet<(String, u32)>) {
     let mut numbers: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     let (mut found, mut deleted) = (BTreeMap::new(), BTreeSet::new());
-    for envelope in envelopes(bronze, "messages") {
+    let mut envelopes = envelopes(bronze, "messages");
+    // Files come in no order.
+    envelopes.sort_by_key(|envelope| envelope["sequence"].as_u64());
+    for envelope in envelopes {
         let partition = envelope["partition"].as_str().unwrap().to_owned();
         numbers.entry(partition).or_default().push(envelope["sequence"].as_u64().unwrap());
         let key = &envelope["key"];
