@@ -4,7 +4,7 @@
 //! and whose answer was lost is ambiguous, for each recipient that it was for, and not sent again under the same key. The
 //! Message-ID is drawn from the key: who gets a mail twice all the same can see that it is one.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicBool, time::Duration};
 
 use aws_lc_rs::rand;
 use connector_sdk::{
@@ -65,35 +65,24 @@ impl Actor {
         let mail = self.mail(cx, &input, mark.as_ref())?;
         let Some(mark) = mark else {
             let known = vec![None; mail.recipients.len()];
-            let delivered = self.deliverer.deliver(cx, &mail, input.dsn.as_ref(), known).await?;
+            let delivered =
+                self.deliverer.deliver(cx, &mail, input.dsn.as_ref(), known, &AtomicBool::default()).await?;
             return outcome(cx, &mail, delivered);
         };
         let page = self.ledger.page(mark);
         let mut page = page.lock().await;
         page.claim(&name, &given)?;
         let names: Vec<String> = mail.recipients.iter().map(ToString::to_string).collect();
-        let known: Vec<Option<Fate>> = names.iter().map(|name| page.settled(name)).collect();
-        let pending = names.iter().zip(&known).filter(|(_, fate)| fate.is_none());
-        let pending: Vec<String> = pending.map(|(name, _)| name.clone()).collect();
-        // Before anything is sent: who is dropped in the middle must not forget.
-        for name in &pending {
-            let cut_off = Fate::unknown("an earlier call with this key was cut off while it was sending");
-            page.fates.insert(name.clone(), cut_off);
-        }
-        let delivered = self.deliverer.deliver(cx, &mail, input.dsn.as_ref(), known).await;
+        let (known, begun) = page.begin(&names);
+        let delivered = self.deliverer.deliver(cx, &mail, input.dsn.as_ref(), known, &begun).await;
         let delivered = match delivered {
             Ok(delivered) => delivered,
             Err(error) => {
-                // Nothing was sent.
-                pending.iter().for_each(|name| {
-                    page.fates.remove(name);
-                });
+                page.take_back();
                 return Err(error);
             }
         };
-        for (name, fate) in names.into_iter().zip(&delivered.fates) {
-            page.fates.insert(name, fate.clone());
-        }
+        page.note(names.into_iter().zip(delivered.fates.iter().cloned()));
         outcome(cx, &mail, delivered)
     }
 

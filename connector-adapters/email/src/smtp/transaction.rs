@@ -9,7 +9,11 @@
 //! The replies to MAIL, every RCPT and DATA are all read, pipelined or not (RFC 2920, 3.1): one refused recipient takes
 //! the mail from nobody else. Where all are refused and the server wants the mail all the same, it gets a lone dot.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use connector_sdk::{Class, Error};
 
@@ -125,6 +129,8 @@ pub(super) struct Envelope<'a> {
     /// Its headers hold more than ASCII.
     pub(super) needs_utf8: bool,
     pub(super) dsn: Option<&'a Dsn>,
+    /// Is set when the mail begins to go out.
+    pub(super) begun: &'a AtomicBool,
 }
 
 impl Session {
@@ -228,7 +234,7 @@ impl Session {
             if is_wanted { Some(self.wire.ask(OPERATION, "DATA").await?) } else { None }
         };
         match data {
-            Some(reply) if reply.code == 354 && is_wanted => self.content(envelope.bytes).await,
+            Some(reply) if reply.code == 354 && is_wanted => self.content(envelope).await,
             Some(reply) if reply.code == 354 => {
                 // The server waits for a mail that is for nobody: none is sent, and what it says of that is nothing to us.
                 if self.wire.say(OPERATION, b".\r\n").await.is_ok() {
@@ -251,11 +257,12 @@ impl Session {
     }
 
     /// The mail and its end. From the first byte of the end on nobody knows what the server has heard.
-    async fn content(&mut self, bytes: &[u8]) -> Result<Fate, Error> {
+    async fn content(&mut self, Envelope { bytes, begun, .. }: Envelope<'_>) -> Result<Fate, Error> {
         if self.wire.has_more() {
             // It would be taken for the answer to the end of the mail.
             return Err(self.out_of_step(354));
         }
+        begun.store(true, Ordering::Relaxed);
         self.wire.say(OPERATION, &stuffed(bytes)).await?;
         let answered = match self.wire.say(OPERATION, b".\r\n").await {
             Ok(()) => self.wire.hear_final(OPERATION).await,
