@@ -180,7 +180,7 @@ async fn d_02_the_same_with_a_server_that_tells_of_no_changes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes"]
 async fn d_02_over_a_live_mailbox_five_hundred_times() {
-    for seed in 1..=20 {
-        sweep(Capabilities::Qresync, 25, seed * 0x9E37_79B9_7F4A_7C15).await;
+    for seed in 1..=20_u64 {
+        sweep(Capabilities::Qresync, 25, seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)).await;
     }
 }
