@@ -15,6 +15,7 @@ mod hooks;
 mod known;
 mod login;
 mod mail;
+mod mail_crash;
 mod mistakes;
 mod new;
 mod outbox;
