@@ -13,6 +13,7 @@ use std::{
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use connector_sdk::Clock;
+use futures_util::future::BoxFuture;
 use http::StatusCode;
 use http_body::Body;
 
@@ -98,7 +99,8 @@ impl Held {
         self.bytes += bytes;
         let Flight { used, most, places } = &self.flight;
         let before = used.fetch_add(bytes, Ordering::Relaxed);
-        before.saturating_add(bytes) <= *most || places.as_ref().is_some_and(|(places, place)| places.evict_reading(*place))
+        before.saturating_add(bytes) <= *most
+            || places.as_ref().is_some_and(|(places, place)| places.evict_reading(*place))
     }
 }
 
@@ -128,7 +130,7 @@ where
     let mut held = flight.hold();
     let mut read = Bytes::new();
     let mut more = BytesMut::new();
-    let mut waiting: Option<(Duration, Pin<Box<dyn Future<Output = ()> + Send>>)> = None;
+    let mut waiting: Option<(Duration, BoxFuture<'static, ()>)> = None;
     loop {
         let have = read.len() + more.len();
         let frame = poll_fn(|cx| match body.as_mut().poll_frame(cx) {
@@ -136,8 +138,7 @@ where
             Poll::Pending => loop {
                 // A body that is there with its head costs no timer.
                 let now = clock.monotonic();
-                let (since, sleep) =
-                    waiting.get_or_insert_with(|| (now, clock.sleep(limits.allowed(have))));
+                let (since, sleep) = waiting.get_or_insert_with(|| (now, clock.sleep(limits.allowed(have))));
                 if sleep.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }

@@ -71,7 +71,12 @@ struct Taken {
 
 impl Places {
     pub(super) fn new(most: usize) -> Self {
-        Self { most: most.max(1), taken: Mutex::default(), is_wanted: AtomicBool::new(false), freed: Notify::new() }
+        Self {
+            most: most.max(1),
+            taken: Mutex::default(),
+            is_wanted: AtomicBool::new(false),
+            freed: Notify::new(),
+        }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {

@@ -385,7 +385,10 @@ async fn requests_in_a_row_are_answered_and_hidden_ones_are_not() {
     let hidden = post("/in", r#"{"event_id":"hidden"}"#, "");
     for framing in [
         format!("content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
-        format!("transfer-encoding: chunked\r\ncontent-length: {}\r\n\r\n0\r\n\r\n{hidden}", hidden.len() + 5),
+        format!(
+            "transfer-encoding: chunked\r\ncontent-length: {}\r\n\r\n0\r\n\r\n{hidden}",
+            hidden.len() + 5
+        ),
         format!("content-length: 0\r\ncontent-length: {}\r\n\r\n{hidden}", hidden.len()),
         format!("transfer-encoding: xchunked\r\n\r\n{hidden}"),
         format!("transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}"),
@@ -402,7 +405,9 @@ async fn requests_in_a_row_are_answered_and_hidden_ones_are_not() {
 async fn who_asks_first_is_told_to_go_on_or_refused_before_the_body() {
     let server = serve(|_, body| body.max_body = 100).await;
     let head = |path: &str, length: usize| {
-        format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n")
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+        )
     };
     let mut stream = server.connect().await;
     stream.write_all(head("/in", EVENT.len()).as_bytes()).await.unwrap();

@@ -51,7 +51,10 @@ impl Known {
         for (endpoint, life) in gone {
             // By its id it is told once, also when the process ends before the file is written.
             match journal.append(keep::removal(&endpoint, life, clock.now())).await {
-                Ok(_) => tracing::info!(endpoint, "the endpoint was removed; its sender is answered 410 from now on"),
+                Ok(_) => tracing::info!(
+                    endpoint,
+                    "the endpoint was removed; its sender is answered 410 from now on"
+                ),
                 Err(error @ JournalError::Failed(_)) => {
                     return Err(Error::transient("listen", format!("a removal cannot be kept: {error}")));
                 }
@@ -118,9 +121,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     let done = tokio::task::spawn_blocking(work).await;
     let done = done.map_err(|error| Error::bug("listen", "a task has panicked").with_source(error))?;
     done.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => {
-            Error::permanent("listen", format!("the list of endpoints is damaged: {error}; restore it, or remove it"))
-        }
+        io::ErrorKind::InvalidData => Error::permanent(
+            "listen",
+            format!("the list of endpoints is damaged: {error}; restore it, or remove it"),
+        ),
         _ => Error::transient("listen", format!("the list of endpoints: {error}")),
     })
 }

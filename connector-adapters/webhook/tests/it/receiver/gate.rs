@@ -50,7 +50,10 @@ async fn tenants_come_and_go_behind_one_server_and_never_meet() {
     is_there(&acme, "1").await;
     is_there(&zeta, "2").await;
     assert_eq!(acme.push(&format!("http://{address}/hooks/acme/hooks/other"), "1", b"{}").await, 404);
-    assert_eq!(acme.http.get(format!("http://{address}/health")).send().await.unwrap().status().as_u16(), 200);
+    assert_eq!(
+        acme.http.get(format!("http://{address}/health")).send().await.unwrap().status().as_u16(),
+        200
+    );
     let report = running.stop().await;
     assert_eq!(report.status, RunStatus::Stopped, "{:?}", report.error);
     let resting = acme.send(&url(&acme), &[], b"{}").await;
