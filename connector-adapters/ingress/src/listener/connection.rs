@@ -46,12 +46,14 @@ impl Shared {
 pub(super) struct Connection {
     shared: Arc<Shared>,
     place: Place,
+    flight: Flight,
     stop: CancellationToken,
 }
 
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, place: Place, stop: CancellationToken) -> Self {
-        Self { shared, place, stop }
+        let flight = shared.flight.at(Arc::clone(&shared.places), place.id());
+        Self { shared, place, flight, stop }
     }
 
     /// Serves it to its end, or to the end of our patience.
@@ -143,11 +145,11 @@ impl Connection {
     }
 
     async fn take(&self, request: Request<Incoming>) -> Answer {
-        let Shared { clock, receive, flight, .. } = &*self.shared;
+        let Shared { clock, receive, .. } = &*self.shared;
         let (head, body) = request.into_parts();
         let mut body = pin!(body);
         let read = match receive.admits(&head) {
-            Ok(limits) => read_body(body.as_mut(), &limits, flight, &**clock).await,
+            Ok(limits) => read_body(body.as_mut(), &limits, &self.flight, &**clock).await,
             Err(refused) => Err(refused),
         };
         match read {

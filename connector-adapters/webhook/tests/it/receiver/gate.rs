@@ -64,6 +64,9 @@ async fn tenants_come_and_go_behind_one_server_and_never_meet() {
     is_there(&acme, "4").await;
     again.stop().await;
     other.stop().await;
+    gate.forget(&TenantId::from("acme"), &"hooks".into());
+    assert_eq!(acme.push(&url(&acme), "5", b"{}").await, 404);
+    assert_eq!(zeta.push(&url(&zeta), "5", b"{}").await, 503, "the other tenant's is there still");
     assert_eq!(acme.ids(), ["1", "4"]);
     assert_eq!(zeta.ids(), ["2", "3"]);
     server.abort();
