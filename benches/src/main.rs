@@ -15,6 +15,7 @@ mod pages;
 mod slack;
 mod usage;
 mod ways;
+mod webhook;
 
 use std::{
     io::{BufRead, BufReader},
@@ -67,6 +68,20 @@ fn main() -> Outcome<()> {
             option("--messages", 10_000)?,
             option("--rounds", 5)?,
         ),
+        Some("webhook-serve") => {
+            let way = arguments.get(1).ok_or("which way?")?;
+            webhook::serve(way, std::path::Path::new(arguments.get(2).ok_or("in which folder?")?))
+        }
+        Some("webhook") => {
+            let at = arguments.iter().position(|argument| argument == "--without");
+            let without = at.and_then(|at| arguments.get(at + 1)).map_or("", String::as_str);
+            webhook::compare(
+                option("--seconds", 10)?,
+                option("--rounds", 5)?,
+                option("--connections", 64)?,
+                without,
+            )
+        }
         Some("checkpoint") => checkpoint::measure(option("--count", 2_000)?, option("--rounds", 5)?),
         _ => compare(option("--records", 500_000)?, option("--rounds", 5)?),
     }

@@ -28,7 +28,7 @@ pub(crate) fn start(output: &Output, has_bars: bool) -> MultiProgress {
     };
     let ours = format!(
         "warn,connector={level},connector_host={level},connector_sdk={level},connector_bronze={level},connector_salesforce={level},\
-         connector_email={level},connector_ingress={level},connector_slack={level},{LISTENING}=info"
+         connector_email={level},connector_ingress={level},connector_slack={level},connector_webhook={level},{LISTENING}=info"
     );
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(ours));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Beside(bars.clone()));

@@ -11,6 +11,8 @@ fn main() -> ExitCode {
             .register(connector_email::imap())?
             .register(connector_email::smtp())?
             .register(connector_slack::web())?
-            .register(connector_slack::events())
+            .register(connector_slack::events())?
+            .register(connector_webhook::receiver())?
+            .register(connector_webhook::sender())
     })
 }

@@ -12,19 +12,33 @@
 //! anew, which writes the last segment again instead of believing the cache. A torn tail is cut on opening, and said. A
 //! full disk, or a journal that has reached its limit, refuses, and takes again when there is room.
 //!
+//! A disk that the journal has filled could never be emptied, because what leaves it is written to the same disk, as Bronze:
+//! so it leaves four times its own size free, 128 MiB at most. Damage in the last segment is told from a torn tail (a
+//! batch begins after it); what is whole is kept, what is not is said, and the segment is laid aside as `.damaged`.
+//!
 //! An id that has come before is known, and not kept again: for as long as [`Remember`] says, across restarts, and after
 //! its segment has gone.
 
 mod bookmark;
+mod damage;
 mod disk;
 mod entry;
+mod janitor;
 mod reader;
 mod remembered;
 mod segment;
 mod store;
 mod writer;
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use connector_sdk::{ByteSize, Clock, Error, Result};
 use schemars::JsonSchema;
@@ -41,8 +55,9 @@ pub use store::Appended;
 use store::{Segments, Store};
 use writer::{Command, Standing};
 
-/// Events that may wait for the writer at once.
+/// Events that may wait for the writer at once, and their bytes.
 const QUEUE: usize = 1024;
+const QUEUE_BYTES: usize = 64 << 20;
 /// How often, and how long in between, another process is waited for that has the journal open: one that was just asked
 /// to stop, or killed.
 const LOCK_ATTEMPTS: u32 = 250;
@@ -95,6 +110,9 @@ pub enum JournalError {
     /// The journal has reached its limit, or the disk is full: try again later.
     #[error("the journal is full")]
     Full,
+    /// Too much waits to be written: try again later.
+    #[error("the journal is behind with its events")]
+    Busy,
     /// The event is larger than a journal takes.
     #[error("the event is larger than the journal takes")]
     TooLarge,
@@ -116,7 +134,32 @@ pub struct Journal {
     disk: Arc<dyn Disk>,
     segments: Segments,
     commands: mpsc::Sender<Command>,
+    /// Bytes that wait for the writer, also for those who do not wait any more themselves.
+    waiting: Arc<AtomicUsize>,
     standing: watch::Receiver<Standing>,
+}
+
+/// Bytes of an event that waits for the writer.
+#[derive(Debug)]
+struct Waiting {
+    bytes: usize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Waiting {
+    /// None: too much waits already. One event may always wait.
+    fn new(entry: &Entry, all: &Arc<AtomicUsize>) -> Option<Self> {
+        let bytes = entry.frame_len();
+        let before = all.fetch_add(bytes, Ordering::Relaxed);
+        let waiting = Self { bytes, all: Arc::clone(all) };
+        (before == 0 || before.saturating_add(bytes) <= QUEUE_BYTES).then_some(waiting)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Journal {
@@ -166,7 +209,7 @@ impl Journal {
         writer::start(store, queue, tell).map_err(|error| {
             Error::transient("open journal", "no thread for the journal").with_source(error)
         })?;
-        Ok(Self { id, opening, folder, disk, segments, commands, standing })
+        Ok(Self { id, opening, folder, disk, segments, commands, waiting: Arc::default(), standing })
     }
 
     /// Tells this journal from another one that was in the same folder before or will be after it. Positions mean
@@ -226,10 +269,11 @@ impl Journal {
     /// Hands an event to the writer, who keeps the order of these calls, and does not wait until it is durable.
     ///
     /// # Errors
-    /// [`JournalError::Failed`] when it has failed.
+    /// [`JournalError::Busy`] when too much waits already, [`JournalError::Failed`] when it has failed.
     pub async fn submit(&self, entry: Entry) -> Result<Submitted, JournalError> {
+        let waiting = Waiting::new(&entry, &self.waiting).ok_or(JournalError::Busy)?;
         let (answer, outcome) = oneshot::channel();
-        self.commands.send(Command::Append(entry, answer)).await.map_err(|_| gone())?;
+        self.commands.send(Command::Append(entry, waiting, answer)).await.map_err(|_| gone())?;
         Ok(Submitted(outcome))
     }
 

@@ -17,7 +17,7 @@ const KEPT: &str = "con prn aux nul com0 com1 com2 com3 com4 com5 com6 com7 com8
                     lpt6 lpt7 lpt8 lpt9 build deps examples incremental";
 
 /// Packages of the SDK: a lock that names both is none. A test holds the list against the workspace.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "connector",
     "connector-host",
     "connector-bronze",
@@ -25,6 +25,7 @@ const OURS: [&str; 11] = [
     "connector-ingress",
     "connector-salesforce",
     "connector-slack",
+    "connector-webhook",
     "connector-examples",
     "connector-benches",
     "connector-fuzz",

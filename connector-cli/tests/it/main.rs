@@ -11,6 +11,8 @@ mod crash;
 mod desk;
 mod events;
 mod full;
+mod hooks;
+mod hooks;
 mod known;
 mod login;
 mod mail;

@@ -45,6 +45,7 @@ fn crates_depend_only_in_the_allowed_directions() {
         ("connector-ingress", &["connector-sdk"]),
         ("connector-salesforce", &["connector-sdk"]),
         ("connector-slack", &["connector-sdk", "connector-ingress"]),
+        ("connector-webhook", &["connector-sdk", "connector-ingress"]),
         ("connector-host", &["connector-sdk"]),
         ("connector-testkit", &["connector-sdk", "connector-host", "connector-bronze"]),
         (
@@ -56,6 +57,7 @@ fn crates_depend_only_in_the_allowed_directions() {
                 "connector-email",
                 "connector-salesforce",
                 "connector-slack",
+                "connector-webhook",
             ],
         ),
     ]);

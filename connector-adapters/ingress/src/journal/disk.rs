@@ -54,6 +54,15 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// As the file system says.
     fn read(&self, file: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>>;
 
+    /// How many bytes can still be written below a folder. The default does not know, and says that there is always room.
+    ///
+    /// # Errors
+    /// As the file system says.
+    fn free(&self, dir: &Path) -> io::Result<u64> {
+        let _ = dir;
+        Ok(u64::MAX)
+    }
+
     /// Makes the names in a folder durable.
     ///
     /// # Errors
@@ -125,6 +134,11 @@ impl Disk for RealDisk {
         let mut bytes = Vec::new();
         file.take(length as u64).read_to_end(&mut bytes)?;
         Ok(bytes)
+    }
+
+    fn free(&self, dir: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(dir)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -1,11 +1,17 @@
 //! What a journal keeps, and how it stands in a segment.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use connector_sdk::Timestamp;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Bytes before the payload: its length, and its hash.
+/// Bytes before the payload: its length with two marks, and its hash.
 pub(super) const FRAME: usize = 12;
+/// Marks the length of a frame that begins a batch: what stands before it was synced before it was written.
+const BEGINS: u32 = 1 << 31;
+/// Marks the length of a frame that stands for an event which was lost to damage.
+const LOST: u32 = 1 << 30;
 /// Bytes of a payload that holds nothing: the time, two lengths.
 const LEAST: usize = 14;
 /// The largest payload, in bytes.
@@ -45,10 +51,14 @@ impl Entry {
     }
 
     /// Appends its frame. The position is part of the hash, so that a frame in another's place is none.
-    pub(super) fn encode(&self, position: u64, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, position: u64, begins_batch: bool, out: &mut Vec<u8>) {
+        self.encode_marked(position, if begins_batch { BEGINS } else { 0 }, out);
+    }
+
+    fn encode_marked(&self, position: u64, marks: u32, out: &mut Vec<u8>) {
         let start = out.len();
         let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        out.extend_from_slice(&number(self.frame_len() - FRAME).to_le_bytes());
+        out.extend_from_slice(&(number(self.frame_len() - FRAME) | marks).to_le_bytes());
         out.extend_from_slice(&[0; 8]);
         out.extend_from_slice(&self.received_at.as_millis().to_le_bytes());
         out.extend_from_slice(&u16::try_from(self.id.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -56,11 +66,56 @@ impl Entry {
         out.extend_from_slice(&number(self.head.len()).to_le_bytes());
         out.extend_from_slice(&self.head);
         out.extend_from_slice(&self.body);
-        let hash = xxh3_64_with_seed(out.get(start + FRAME..).unwrap_or_default(), position);
+        let hash = xxh3_64_with_seed(out.get(start + FRAME..).unwrap_or_default(), seed(position, marks));
         if let Some(place) = out.get_mut(start + 4..start + FRAME) {
             place.copy_from_slice(&hash.to_le_bytes());
         }
     }
+}
+
+/// Appends a frame that stands for an event which was lost.
+pub(super) fn encode_lost(position: u64, out: &mut Vec<u8>) {
+    let nothing = Entry {
+        id: String::new(),
+        received_at: Timestamp::from_millis(0),
+        head: Bytes::new(),
+        body: Bytes::new(),
+    };
+    nothing.encode_marked(position, LOST, out);
+}
+
+/// A mark is part of the hash too. Positions are never that large.
+fn seed(position: u64, marks: u32) -> u64 {
+    position | u64::from(marks) << 32
+}
+
+/// The position of the frame that begins a batch at `at`, if it is whole, and one of `positions`. Bytes that are hashed for
+/// that are taken from `budget`; when it is used up, nothing is found any more.
+pub(super) fn begins_batch(
+    bytes: &[u8],
+    at: usize,
+    mut positions: Range<u64>,
+    budget: &mut u64,
+) -> Option<u64> {
+    let (length, after) = bytes.get(at..)?.split_first_chunk::<4>()?;
+    let marked = u32::from_le_bytes(*length);
+    let length = (marked & !BEGINS) as usize;
+    if marked & BEGINS == 0 || !(LEAST..=LARGEST).contains(&length) {
+        return None;
+    }
+    let (hash, after) = after.split_first_chunk::<8>()?;
+    let (payload, hash) = (after.get(..length)?, u64::from_le_bytes(*hash));
+    positions.find(|position| {
+        let is_affordable = *budget > length as u64;
+        *budget = budget.saturating_sub(length as u64);
+        is_affordable && xxh3_64_with_seed(payload, seed(*position, BEGINS)) == hash
+    })
+}
+
+/// How long the frame at `at` says that it is.
+pub(super) fn frame_len(bytes: &[u8], at: usize) -> Option<usize> {
+    let (length, _) = bytes.get(at..)?.split_first_chunk::<4>()?;
+    Some(FRAME + (u32::from_le_bytes(*length) & !(BEGINS | LOST)) as usize)
 }
 
 /// What stands at the beginning of some bytes of a segment.
@@ -68,6 +123,8 @@ impl Entry {
 pub(super) enum Frame {
     /// An event, which takes so many bytes.
     Whole(Entry, usize),
+    /// In place of an event that was lost to damage; it takes so many bytes.
+    Lost(usize),
     /// As much of a frame as there is: so many bytes would be needed to see all of it.
     Cut(usize),
     /// No frame.
@@ -78,14 +135,19 @@ pub(super) enum Frame {
 pub(super) fn decode(bytes: &Bytes, at: usize, position: u64) -> Frame {
     let left = bytes.get(at..).unwrap_or_default();
     let Some((length, after)) = left.split_first_chunk::<4>() else { return Frame::Cut(FRAME) };
-    let length = u32::from_le_bytes(*length) as usize;
+    let marked = u32::from_le_bytes(*length);
+    let marks = marked & (BEGINS | LOST);
+    let length = (marked & !marks) as usize;
     if !(LEAST..=LARGEST).contains(&length) {
         return Frame::Broken;
     }
     let Some((hash, after)) = after.split_first_chunk::<8>() else { return Frame::Cut(FRAME + length) };
     let Some(payload) = after.get(..length) else { return Frame::Cut(FRAME + length) };
-    if xxh3_64_with_seed(payload, position) != u64::from_le_bytes(*hash) {
+    if xxh3_64_with_seed(payload, seed(position, marks)) != u64::from_le_bytes(*hash) {
         return Frame::Broken;
+    }
+    if marks & LOST != 0 {
+        return Frame::Lost(FRAME + length);
     }
     let start = at + FRAME;
     match parts(bytes, start, start + length) {

@@ -38,7 +38,8 @@ pub struct Reader {
 type Read = (u64, (u64, u64), Vec<Kept>);
 
 impl Reader {
-    /// The next events, at least one, about as many as wished. Waits for them; none when no more will come.
+    /// The next events, about as many as wished; none of them where damage has taken them. Waits for them; [`None`] when
+    /// no more will come.
     ///
     /// # Errors
     /// Transient when the disk cannot be read, or the journal has failed and all before that was read; Permanent when
@@ -121,6 +122,10 @@ impl Wish {
                             taken += length;
                             kept.push(Kept { position, entry });
                         }
+                        position += 1;
+                        offset += length;
+                    }
+                    Frame::Lost(length) => {
                         position += 1;
                         offset += length;
                     }

@@ -17,7 +17,7 @@ const SUFFIX: &str = ".ids";
 /// Bytes of an id in a file: the time, and its hash.
 const ROW: usize = 24;
 /// So many files of ids are made into one.
-pub(super) const MANY: usize = 8;
+pub(super) const MANY: usize = 16;
 
 /// How long, and how many, ids are remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,10 @@ impl Remembered {
 
     /// Remembers an id, and forgets what is too old or too much.
     pub(super) fn add(&mut self, seen: Seen) {
-        self.known.insert(seen.id, seen.at);
+        if self.known.insert(seen.id, seen.at) == Some(seen.at) {
+            // A crash has left it in two files.
+            return;
+        }
         self.order.push_back(seen);
         while let Some(oldest) = self.order.front().copied() {
             let is_old = seen.at.saturating_since(oldest.at) > self.limits.time;
@@ -84,9 +87,46 @@ impl Remembered {
     }
 
     /// All that are remembered, the oldest first.
-    pub(super) fn all(&self) -> impl Iterator<Item = Seen> {
-        self.order.iter().copied()
+    fn all(&self) -> Vec<Seen> {
+        self.order.iter().copied().collect()
     }
+}
+
+/// Reads these files, the oldest first.
+///
+/// # Errors
+/// `InvalidData` when one is damaged; otherwise as the disk says.
+pub(super) fn load(disk: &dyn Disk, folder: &Path, firsts: &[u64], limits: Remember) -> io::Result<Remembered> {
+    let mut all = Vec::new();
+    for first in firsts {
+        let Some(ids) = parse(&disk.read(&path(folder, *first), 0, usize::MAX)?) else {
+            let why = format!("{first}{SUFFIX}: the ids that it had are damaged");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        };
+        all.extend(ids);
+    }
+    // What was put together stands behind what a crash has left of its parts.
+    all.sort_by_key(|seen| seen.at);
+    let mut remembered = Remembered::new(limits);
+    all.into_iter().for_each(|seen| remembered.add(seen));
+    Ok(remembered)
+}
+
+/// Makes one of these files, which is what is still remembered of them.
+///
+/// # Errors
+/// As [`load`].
+pub(super) fn put_together(disk: &dyn Disk, folder: &Path, firsts: &mut Vec<u64>, limits: Remember) -> io::Result<()> {
+    let Some(newest) = firsts.last().copied() else { return Ok(()) };
+    let ids = load(disk, folder, firsts, limits)?.all();
+    write(disk, folder, newest, &ids)?;
+    while let [oldest, _, ..] = firsts.as_slice() {
+        match disk.remove(&path(folder, *oldest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => drop(firsts.remove(0)),
+        }
+    }
+    Ok(())
 }
 
 /// Where the ids of the segment that began with this position lie.

@@ -109,12 +109,28 @@ pub(super) struct Found {
 }
 
 /// Goes through a segment's frames, from the header to the first that is none.
-pub(super) fn scan(bytes: &Bytes, first: u64, mut see: impl FnMut(&Entry)) -> Found {
-    let mut segment = Segment { first, count: 0, end: HEADER as u64 };
-    let mut at = HEADER;
-    while let Frame::Whole(entry, length) = decode(bytes, at, segment.next()) {
-        see(&entry);
-        at += length;
+pub(super) fn scan(bytes: &Bytes, first: u64, see: impl FnMut(&Entry)) -> Found {
+    scan_from(bytes, first, HEADER, first, see)
+}
+
+/// The same from this byte on, where the frame of this position is.
+pub(super) fn scan_from(
+    bytes: &Bytes,
+    first: u64,
+    mut at: usize,
+    position: u64,
+    mut see: impl FnMut(&Entry),
+) -> Found {
+    let mut segment = Segment { first, count: position - first, end: at as u64 };
+    loop {
+        at += match decode(bytes, at, segment.next()) {
+            Frame::Whole(entry, length) => {
+                see(&entry);
+                length
+            }
+            Frame::Lost(length) => length,
+            Frame::Cut(_) | Frame::Broken => break,
+        };
         segment.count += 1;
         segment.end = at as u64;
     }

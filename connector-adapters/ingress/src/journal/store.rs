@@ -2,18 +2,19 @@
 
 use std::{
     collections::HashSet,
-    io::{self, ErrorKind},
-    path::PathBuf,
+    io::{self, ErrorKind, Write as _},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
 
 use super::{
-    JournalError, Limits,
+    JournalError, Limits, damage,
     disk::{Disk, DiskFile},
     entry::Entry,
-    remembered::{self, MANY, Remembered, Seen},
+    janitor::Janitor,
+    remembered::{self, Remembered, Seen},
     segment::{self, HEADER, Segment, UNFINISHED},
 };
 
@@ -57,7 +58,9 @@ pub(super) struct Store {
     failed: Option<String>,
     /// Up to here the reader has what it wants.
     acknowledged: u64,
-    _lock: Box<dyn Send>,
+    /// The files of ids that there were on opening.
+    ids: Vec<u64>,
+    lock: Arc<Mutex<Box<dyn Send>>>,
 }
 
 impl Store {
@@ -76,12 +79,12 @@ impl Store {
         }
         names.sort_unstable();
         let firsts: Vec<u64> = names.iter().filter_map(|name| segment::first_of(name)).collect();
-        let mut remembered = Remembered::new(limits.remember);
-        load_ids(&*disk, &folder, &names, &mut remembered)?;
+        let ids: Vec<u64> = names.iter().filter_map(|name| remembered::first_of(name)).collect();
+        let mut remembered = remembered::load(&*disk, &folder, &ids, limits.remember)?;
         let mut segments: Vec<Segment> = Vec::new();
         let mut id = None;
         for (index, first) in firsts.iter().copied().enumerate() {
-            let bytes = Bytes::from(disk.read(&segment::path(&folder, first), 0, usize::MAX)?);
+            let mut bytes = Bytes::from(disk.read(&segment::path(&folder, first), 0, usize::MAX)?);
             let journal = segment::journal_of(&bytes, first)
                 .filter(|journal| id.is_none_or(|id| id == *journal))
                 .ok_or_else(|| damaged(first, "its header is damaged, or another journal's"))?;
@@ -89,12 +92,15 @@ impl Store {
             if segments.last().is_some_and(|before: &Segment| before.next() != first) {
                 return Err(damaged(first, "the segment before it is missing, or damaged"));
             }
+            let is_last = index + 1 == firsts.len();
+            if is_last {
+                bytes = without_damage(&*disk, &folder, first, bytes)?;
+            }
             let found = segment::scan(&bytes, first, |entry| {
                 if !entry.id.is_empty() {
                     remembered.add(Seen::new(&entry.id, entry.received_at));
                 }
             });
-            let is_last = index + 1 == firsts.len();
             if found.torn > 0 && !is_last {
                 return Err(damaged(first, "events of it are damaged"));
             }
@@ -131,8 +137,21 @@ impl Store {
             is_torn: false,
             failed: None,
             acknowledged: 0,
-            _lock: lock,
+            ids,
+            lock: Arc::new(Mutex::new(lock)),
         }))
+    }
+
+    /// Who gives up segments, beside the one who writes.
+    pub(super) fn janitor(&self) -> Janitor {
+        Janitor {
+            disk: Arc::clone(&self.disk),
+            folder: self.folder.clone(),
+            remember: self.limits.remember,
+            segments: self.segments(),
+            ids: self.ids.clone(),
+            _lock: Arc::clone(&self.lock),
+        }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -165,9 +184,11 @@ impl Store {
             return all(&self.broke(&error));
         }
         let (mut frames, mut outcomes, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
+        let free = self.disk.free(&self.folder).unwrap_or(u64::MAX);
         let mut in_batch = HashSet::new();
         let mut next = self.durable() + 1;
-        let mut room = self.limits.max_size.saturating_sub(self.size());
+        let size = self.size();
+        let mut room = self.limits.max_size.saturating_sub(size).min(room_on(free, size));
         for entry in entries {
             let seen = Seen::new(&entry.id, entry.received_at);
             let length = entry.frame_len() as u64;
@@ -179,7 +200,7 @@ impl Store {
                 Err(JournalError::Full)
             } else {
                 room -= length;
-                entry.encode(next, &mut frames);
+                entry.encode(next, frames.is_empty(), &mut frames);
                 if !entry.id.is_empty() {
                     in_batch.insert(seen.id);
                     fresh.push(seen);
@@ -210,8 +231,8 @@ impl Store {
         outcomes
     }
 
-    /// The reader has what stands up to here: segments that hold nothing else go, their ids stay.
-    pub(super) fn truncate(&mut self, position: u64) -> io::Result<()> {
+    /// The reader has what stands up to here. What of it is in the active segment is given up with that.
+    pub(super) fn acknowledge(&mut self, position: u64) {
         self.acknowledged = self.acknowledged.max(position.min(self.durable()));
         let active = self.active();
         if active.count > 0
@@ -219,22 +240,6 @@ impl Store {
             && active.end >= self.limits.worth_freeing()
         {
             self.rotate();
-        }
-        loop {
-            let oldest = self.segments.get().first().copied();
-            let last = self.active().first;
-            let Some(oldest) = oldest.filter(|old| old.first != last && old.next() <= self.acknowledged + 1)
-            else {
-                return Ok(());
-            };
-            let path = oldest.path(&self.folder);
-            let bytes = Bytes::from(self.disk.read(&path, 0, usize::MAX)?);
-            let mut ids = Vec::new();
-            segment::scan(&bytes, oldest.first, |entry| ids.push(Seen::new(&entry.id, entry.received_at)));
-            // First the ids: a crash in between leaves both, which is no harm.
-            remembered::write(&*self.disk, &self.folder, oldest.first, &ids)?;
-            self.disk.remove(&path)?;
-            self.segments.get().remove(0);
         }
     }
 
@@ -294,33 +299,47 @@ impl Store {
     }
 }
 
+/// Bytes that are left on the disk at most, whatever the journal's size.
+const WAY_OUT: u64 = 128 << 20;
+
+/// How many times its own size a journal leaves free: in Bronze it is about three times as large, and its ids stay.
+const TIMES: u64 = 4;
+
+/// How much more may be written, so that what is in the journal has room on the same disk to leave it; a commit of Bronze is
+/// 64 MiB. A journal that fills the disk could never be emptied again.
+fn room_on(free: u64, size: u64) -> u64 {
+    // Each byte that is written is one less, and needs as many times itself.
+    let careful = free.saturating_sub(size.saturating_mul(TIMES)) / (TIMES + 1);
+    careful.max(free.saturating_sub(WAY_OUT))
+}
+
 /// Whether it may work again without anybody's doing.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
-fn load_ids(
-    disk: &dyn Disk,
-    folder: &std::path::Path,
-    names: &[String],
-    remembered: &mut Remembered,
-) -> io::Result<()> {
-    let firsts: Vec<u64> = names.iter().filter_map(|name| remembered::first_of(name)).collect();
-    for first in &firsts {
-        let Some(ids) = remembered::parse(&disk.read(&remembered::path(folder, *first), 0, usize::MAX)?)
-        else {
-            return Err(damaged(*first, "the ids that it had are damaged"));
-        };
-        ids.into_iter().for_each(|seen| remembered.add(seen));
+/// The last segment, without what damage has made of it: that is said, and kept beside it for a person.
+fn without_damage(disk: &dyn Disk, folder: &Path, first: u64, bytes: Bytes) -> io::Result<Bytes> {
+    let found = segment::scan(&bytes, first, |_| ());
+    if found.torn == 0 {
+        return Ok(bytes);
     }
-    if let Some((newest, older)) = firsts.split_last().filter(|_| firsts.len() > MANY) {
-        let ids: Vec<Seen> = remembered.all().collect();
-        remembered::write(disk, folder, *newest, &ids)?;
-        for first in older {
-            disk.remove(&remembered::path(folder, *first))?;
-        }
+    let Some(repaired) = damage::repair(&bytes, first, found) else { return Ok(bytes) };
+    let aside = segment::path(folder, first).with_extension("segment.damaged");
+    match disk.remove(&aside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
-    Ok(())
+    let mut file = disk.create(&aside)?;
+    file.write_all(&bytes)?;
+    file.sync()?;
+    disk.sync_dir(folder)?;
+    tracing::error!(
+        folder = %folder.display(), segment = first, lost = repaired.lost, kept = %aside.display(),
+        "the journal was damaged: events that were acknowledged to their senders cannot be read; all others are kept"
+    );
+    let header = bytes.slice(..HEADER.min(bytes.len()));
+    Ok([&header[..], &repaired.frames].concat().into())
 }
 
 fn damaged(segment: u64, what: &str) -> io::Error {

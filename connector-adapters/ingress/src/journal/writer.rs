@@ -1,12 +1,13 @@
 //! The one thread that writes: whoever waits when it comes round shares a sync.
 
-use std::thread;
+use std::{sync::mpsc as mpsc_std, thread};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    JournalError,
+    JournalError, Waiting,
     entry::Entry,
+    janitor::Job,
     store::{Appended, Store},
 };
 
@@ -17,7 +18,7 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// What a journal is asked for.
 pub(super) enum Command {
-    Append(Entry, oneshot::Sender<Result<Appended, JournalError>>),
+    Append(Entry, Waiting, oneshot::Sender<Result<Appended, JournalError>>),
     Truncate(u64, oneshot::Sender<Result<(), String>>),
     /// From now on events are taken, or no more.
     Take(bool, oneshot::Sender<()>),
@@ -50,33 +51,38 @@ pub(super) fn start(
     commands: mpsc::Receiver<Command>,
     standing: watch::Sender<Standing>,
 ) -> std::io::Result<()> {
-    let writer = Writer { store, commands, standing, is_taking: false };
+    let janitor = store.janitor().start()?;
+    let writer = Writer { store, commands, standing, janitor, is_taking: false };
     thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run()).map(drop)
 }
+
+/// Who waits for a batch, and for how many bytes of the queue.
+type Answers = Vec<(Waiting, oneshot::Sender<Result<Appended, JournalError>>)>;
 
 struct Writer {
     store: Store,
     commands: mpsc::Receiver<Command>,
     standing: watch::Sender<Standing>,
+    janitor: mpsc_std::Sender<Job>,
     is_taking: bool,
 }
 
 impl Writer {
     fn run(mut self) {
-        let (mut entries, mut answers, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut entries, mut answers, mut bytes) = (Vec::new(), Answers::new(), 0);
         while let Some(command) = self.commands.blocking_recv() {
             let mut command = Some(command);
             while let Some(now) = command.take() {
                 match now {
-                    Command::Append(entry, answer) if self.is_taking => {
+                    Command::Append(entry, waiting, answer) if self.is_taking => {
                         bytes += entry.body.len();
                         entries.push(entry);
-                        answers.push(answer);
+                        answers.push((waiting, answer));
                         if entries.len() < BATCH && bytes < BATCH_BYTES {
                             command = self.commands.try_recv().ok();
                         }
                     }
-                    Command::Append(_, answer) => drop(answer.send(Err(JournalError::Closed))),
+                    Command::Append(_, _, answer) => drop(answer.send(Err(JournalError::Closed))),
                     other => {
                         // In the order they were asked for.
                         self.flush(&mut entries, &mut answers);
@@ -89,18 +95,15 @@ impl Writer {
         }
     }
 
-    fn flush(
-        &mut self,
-        entries: &mut Vec<Entry>,
-        answers: &mut Vec<oneshot::Sender<Result<Appended, JournalError>>>,
-    ) {
+    fn flush(&mut self, entries: &mut Vec<Entry>, answers: &mut Answers) {
         if entries.is_empty() {
             return;
         }
         let outcomes = self.store.append(entries);
         entries.clear();
         self.tell();
-        for (answer, outcome) in answers.drain(..).zip(outcomes) {
+        for ((waiting, answer), outcome) in answers.drain(..).zip(outcomes) {
+            drop(waiting);
             // Who does not wait any more hears of it when the sender tries again.
             let _ = answer.send(outcome);
         }
@@ -108,11 +111,13 @@ impl Writer {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Append(_, answer) => drop(answer.send(Err(JournalError::Closed))),
+            Command::Append(_, _, answer) => drop(answer.send(Err(JournalError::Closed))),
             Command::Truncate(position, answer) => {
-                let done = self.store.truncate(position).map_err(|error| error.to_string());
+                self.store.acknowledge(position);
+                // Readers pass it over from now on.
                 self.tell();
-                let _ = answer.send(done);
+                // It lives as long as this does.
+                let _ = self.janitor.send((self.store.acknowledged(), answer));
             }
             Command::Take(is_taking, answer) => {
                 self.is_taking = is_taking;

@@ -36,6 +36,13 @@ impl Answer {
         Self { retry_after: Some(seconds), ..Self::refused(StatusCode::SERVICE_UNAVAILABLE, why) }
     }
 
+    /// 429: more than was agreed, try again in so many seconds.
+    #[must_use]
+    pub fn too_many(seconds: u32) -> Self {
+        let why = "there are more events than were agreed";
+        Self { retry_after: Some(seconds), ..Self::refused(StatusCode::TOO_MANY_REQUESTS, why) }
+    }
+
     /// Ends the connection: what is left of the request is not read.
     #[must_use]
     pub fn closing(mut self) -> Self {
@@ -43,11 +50,16 @@ impl Answer {
         self
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+    /// As HTTP says it.
+    #[must_use]
+    pub fn into_response(self) -> Response<Full<Bytes>> {
+        let is_empty = self.body.is_empty();
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if !is_empty {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -1,61 +1,102 @@
 //! One connection, with its limits.
 
-use std::{convert::Infallible, pin::pin, sync::Arc};
+use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use connector_sdk::{Clock, clock::timeout};
-use http::{Request, Response, StatusCode, header, request::Parts};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use connector_sdk::Clock;
+use http::{Request, Response, header};
+use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, ListenerConfig, Receive};
+use super::{
+    Answer, ListenerConfig, Receive,
+    body::{Flight, linger, read_body},
+    places::{Place, Places},
+};
 
 /// Bytes of a head, at most.
 const MAX_HEAD: usize = 64 << 10;
 /// Headers of a request, at most.
 const MAX_HEADERS: usize = 100;
+/// After how many seconds who came at a bad time may try again.
+const RETRY_AFTER: u32 = 5;
 
-/// What a connection is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// It is to send the head of a request.
-    Waiting,
-    /// A request is in hand, which has limits of its own.
-    Busy,
-}
-
-pub(super) struct Connection {
+/// What all connections of a listener have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
     pub(super) config: ListenerConfig,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) receive: Arc<dyn Receive>,
-    pub(super) stop: CancellationToken,
+    pub(super) flight: Flight,
+    pub(super) places: Arc<Places>,
+}
+
+impl Shared {
+    /// Milliseconds by the clock.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+    place: Place,
+    stop: CancellationToken,
 }
 
 impl Connection {
+    pub(super) fn new(shared: Arc<Shared>, place: Place, stop: CancellationToken) -> Self {
+        Self { shared, place, stop }
+    }
+
     /// Serves it to its end, or to the end of our patience.
     pub(super) async fn serve(self, stream: TcpStream) {
         // Answers are small and awaited.
         let _ = stream.set_nodelay(true);
-        let (phase, phases) = watch::channel(Phase::Waiting);
-        let service = service_fn(|request| {
-            phase.send_replace(Phase::Busy);
-            let answer = self.answer(request);
-            let phase = &phase;
-            async move {
-                let answer = answer.await;
-                phase.send_replace(Phase::Waiting);
-                Ok::<Response<Full<Bytes>>, Infallible>(answer.into_response())
+        let Some(tls) = &self.shared.config.tls else {
+            // Who says nothing costs a task and no buffers.
+            if let Some(Ok(())) = self.patiently(stream.readable()).await {
+                Box::pin(self.speak(stream)).await;
             }
-        });
+            return;
+        };
+        if !matches!(self.patiently(stream.readable()).await, Some(Ok(()))) {
+            return;
+        }
+        match self.patiently(Box::pin(tls.acceptor().accept(stream))).await {
+            Some(Ok(stream)) => {
+                self.place.waits(self.shared.now());
+                Box::pin(self.speak(stream)).await;
+            }
+            Some(Err(error)) => tracing::debug!(%error, "a handshake has failed"),
+            None => {}
+        }
+    }
+
+    /// What comes of it before the stop, while the sender still has time to begin.
+    async fn patiently<T>(&self, future: impl Future<Output = io::Result<T>>) -> Option<io::Result<T>> {
+        tokio::select! {
+            biased;
+            done = future => Some(done),
+            () = self.stop.cancelled() => None,
+            () = self.patience() => None,
+        }
+    }
+
+    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let service = service_fn(|request| self.answer(request));
         let mut http = http1::Builder::new();
         // The limits here are by the clock that we were given, which hyper does not know.
-        http.header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS);
+        http.header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS).half_close(false);
         let mut served = pin!(http.serve_connection(TokioIo::new(stream), service));
         let mut is_stopping = false;
-        let mut patience = pin!(self.patience(phases));
+        let mut patience = pin!(self.patience());
+        let mut stopped = pin!(self.stop.cancelled());
         loop {
             tokio::select! {
                 biased;
@@ -65,7 +106,7 @@ impl Connection {
                     }
                     return;
                 }
-                () = self.stop.cancelled(), if !is_stopping => {
+                () = stopped.as_mut(), if !is_stopping => {
                     is_stopping = true;
                     served.as_mut().graceful_shutdown();
                 }
@@ -77,50 +118,55 @@ impl Connection {
         }
     }
 
-    /// Ends when a head has been waited for long enough.
-    async fn patience(&self, mut phases: watch::Receiver<Phase>) {
+    /// Ends when the sender was waited for long enough. One timer, however many requests there are.
+    async fn patience(&self) {
+        let limit = u64::try_from(self.shared.config.header_timeout.as_millis()).unwrap_or(u64::MAX);
         loop {
-            let is_waiting = *phases.borrow_and_update() == Phase::Waiting;
-            tokio::select! {
-                changed = phases.changed() => if changed.is_err() { return },
-                () = self.clock.sleep(self.config.header_timeout), if is_waiting => return,
+            let left = match self.place.waiting_since() {
+                Some(since) => since.saturating_add(limit).saturating_sub(self.shared.now()),
+                None => limit,
+            };
+            if left == 0 {
+                return;
             }
+            self.shared.clock.sleep(Duration::from_millis(left)).await;
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
-        let (head, body) = request.into_parts();
-        if let Err(refused) = self.receive.admits(&head).and_then(|()| self.admits(&head)) {
-            return refused.closing();
-        }
-        let read = Limited::new(body, self.config.max_body).collect();
-        let body = match timeout(&*self.clock, self.config.body_timeout, read).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return too_large(),
-            Ok(Err(_)) => return Answer::refused(StatusCode::BAD_REQUEST, "the body breaks off").closing(),
-            Err(_) => {
-                return Answer::refused(StatusCode::REQUEST_TIMEOUT, "the body takes too long").closing();
-            }
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<bytes::Bytes>>, Infallible> {
+        let answer = match self.place.begins(self.shared.now()) {
+            true => self.take(request).await,
+            false => crowded(),
         };
-        self.receive.receive(head, body).await
+        self.place.waits(self.shared.now());
+        Ok(answer.into_response())
     }
 
-    /// What can be refused without reading the body.
-    fn admits(&self, head: &Parts) -> Result<(), Answer> {
-        let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-        let length: Option<u64> = length.and_then(|text| text.parse().ok());
-        if length.is_some_and(|length| length > self.config.max_body as u64) {
-            return Err(too_large());
+    async fn take(&self, request: Request<Incoming>) -> Answer {
+        let Shared { clock, receive, flight, .. } = &*self.shared;
+        let (head, body) = request.into_parts();
+        let mut body = pin!(body);
+        let read = match receive.admits(&head) {
+            Ok(limits) => read_body(body.as_mut(), &limits, flight, &**clock).await,
+            Err(refused) => Err(refused),
+        };
+        match read {
+            Ok((body, held)) if self.place.is_complete(self.shared.now()) => {
+                let answer = receive.receive(head, body).await;
+                drop(held);
+                answer
+            }
+            Ok(_) => crowded(),
+            // Who waits to be asked for the body is not asked.
+            Err(refused) if head.headers.contains_key(header::EXPECT) => refused.closing(),
+            Err(refused) => match linger(body, &**clock).await {
+                true => refused,
+                false => refused.closing(),
+            },
         }
-        let encoding = head.headers.get(header::CONTENT_ENCODING);
-        if encoding.is_some_and(|encoding| encoding != "identity") {
-            let why = "bodies are taken as they are, without an encoding";
-            return Err(Answer::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
-        }
-        Ok(())
     }
 }
 
-fn too_large() -> Answer {
-    Answer::refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").closing()
+fn crowded() -> Answer {
+    Answer::later("there are too many connections now", RETRY_AFTER).closing()
 }

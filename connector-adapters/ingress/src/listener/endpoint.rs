@@ -11,7 +11,7 @@ use bytes::Bytes;
 use connector_sdk::{Clock, clock::timeout};
 use http::{Method, StatusCode, request::Parts};
 
-use super::Answer;
+use super::{Answer, BodyLimits, Rate, encoding::Encoding};
 use crate::{
     journal::{Entry, Journal, JournalError},
     scheme::{Keep, Proof, Refused, Scheme, Verified},
@@ -20,16 +20,16 @@ use crate::{
 /// What stands behind a listener.
 #[async_trait]
 pub trait Receive: Send + Sync + fmt::Debug {
-    /// Whether a request may go on, by its head alone.
+    /// Whether a request may go on, by its head alone, and what its body may cost then.
     ///
     /// # Errors
     /// What to answer instead.
-    fn admits(&self, head: &Parts) -> Result<(), Answer>;
+    fn admits(&self, head: &Parts) -> Result<BodyLimits, Answer>;
 
-    /// Answers a request, within [`longest`](Self::longest).
+    /// Answers a request that was admitted.
     async fn receive(&self, head: Parts, body: Bytes) -> Answer;
 
-    /// How long it may take to answer.
+    /// How long body and answer may take together.
     fn longest(&self) -> Duration;
 }
 
@@ -46,6 +46,10 @@ pub struct Endpoint {
     journal: Journal,
     clock: Arc<dyn Clock>,
     within: Duration,
+    body: BodyLimits,
+    takes_gzip: bool,
+    /// Each of them is asked, the last one first.
+    rates: Vec<Rate>,
     refused: Mutex<Refusals>,
 }
 
@@ -66,7 +70,40 @@ impl Endpoint {
         clock: Arc<dyn Clock>,
         within: Duration,
     ) -> Self {
-        Self { path: None, scheme, keep, journal, clock, within, refused: Mutex::default() }
+        Self {
+            path: None,
+            scheme,
+            keep,
+            journal,
+            clock,
+            within,
+            body: BodyLimits::default(),
+            takes_gzip: false,
+            rates: Vec::new(),
+            refused: Mutex::default(),
+        }
+    }
+
+    /// What a body may cost.
+    #[must_use]
+    pub fn with_body(mut self, limits: BodyLimits) -> Self {
+        self.body = limits;
+        self
+    }
+
+    /// Takes bodies that are compressed with gzip too. What was sent is proved, what it unfolds to is kept, and is no
+    /// larger than a body may be.
+    #[must_use]
+    pub fn with_gzip(mut self, takes_gzip: bool) -> Self {
+        self.takes_gzip = takes_gzip;
+        self
+    }
+
+    /// Takes no more than this, 429 otherwise. Several hold together.
+    #[must_use]
+    pub fn with_rate(mut self, rate: Rate) -> Self {
+        self.rates.push(rate);
+        self
     }
 
     /// Only this path is known; others are answered 404.
@@ -94,6 +131,7 @@ impl Endpoint {
             Ok(Err(JournalError::TooLarge)) => {
                 Answer::refused(StatusCode::PAYLOAD_TOO_LARGE, "the event is too large")
             }
+            Ok(Err(JournalError::Busy)) => Answer::later("there are too many events now", RETRY_AFTER),
             Ok(Err(JournalError::Full)) => Answer::later("there is no room for events now", RETRY_AFTER),
             Ok(Err(JournalError::Closed)) => Answer::later("it is being stopped", RETRY_AFTER),
             Ok(Err(JournalError::Failed(_))) => Answer::later("events cannot be kept now", RETRY_AFTER),
@@ -105,14 +143,15 @@ impl Endpoint {
 
 #[async_trait]
 impl Receive for Endpoint {
-    fn admits(&self, head: &Parts) -> Result<(), Answer> {
+    fn admits(&self, head: &Parts) -> Result<BodyLimits, Answer> {
         if self.path.as_deref().is_some_and(|path| path != head.uri.path()) {
             return Err(Answer::refused(StatusCode::NOT_FOUND, "there is nothing here"));
         }
         if head.method != Method::POST {
             return Err(Answer::refused(StatusCode::METHOD_NOT_ALLOWED, "only POST"));
         }
-        Ok(())
+        Encoding::of(&head.headers, self.takes_gzip)?;
+        Ok(self.body)
     }
 
     async fn receive(&self, head: Parts, body: Bytes) -> Answer {
@@ -122,6 +161,14 @@ impl Receive for Endpoint {
             Ok(Proof { answer: Some(answer), .. }) => return Answer::ok(answer),
             Ok(proof) => proof,
         };
+        let encoding = Encoding::of(&head.headers, self.takes_gzip);
+        let body = match encoding.and_then(|encoding| encoding.undo(body, self.body.max_body)) {
+            Ok(body) => body,
+            Err(refused) => return refused,
+        };
+        if let Some(Err(seconds)) = self.rates.iter().rev().map(Rate::take).find(Result::is_err) {
+            return Answer::too_many(seconds);
+        }
         match (self.keep)(&head, &body, proof) {
             Err(refused) => self.refuse(&refused),
             Ok(Verified { id, head }) => self.append(Entry { id, received_at: now, head, body }).await,
@@ -129,7 +176,7 @@ impl Receive for Endpoint {
     }
 
     fn longest(&self) -> Duration {
-        self.within
+        self.body.timeout + self.within
     }
 }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use connector_ingress::{
     Journal, ListenerConfig, Listening, Scheme,
-    listener::Endpoint,
+    listener::{BodyLimits, Endpoint},
     scheme::{Proof, Refused, Verified},
 };
 use connector_sdk::{Clock, SystemClock, Timestamp};
@@ -53,17 +53,19 @@ struct Server {
     task: JoinHandle<()>,
 }
 
-async fn serve(change: impl FnOnce(&mut ListenerConfig)) -> Server {
+async fn serve(change: impl FnOnce(&mut ListenerConfig, &mut BodyLimits)) -> Server {
     let disk = TestDisk::default();
     let journal = open(&disk).await;
     let clock = ManualClock::at(Timestamp::from_millis(crate::support::T0));
     let mut config = ListenerConfig::new("127.0.0.1:0".parse().unwrap());
-    change(&mut config);
+    let mut body = BodyLimits::default();
+    change(&mut config, &mut body);
     let listening = Listening::bind(config).await.unwrap();
     let address = listening.address();
     let within = Duration::from_secs(2);
     let endpoint = Endpoint::new(Arc::new(Trusting), Arc::new(keep), journal.clone(), clock.shared(), within)
-        .with_path(Some("/in".into()));
+        .with_path(Some("/in".into()))
+        .with_body(body);
     let stop = CancellationToken::new();
     let task = tokio::spawn(listening.serve(clock.shared(), Arc::new(endpoint), stop.clone()));
     Server { address, journal, disk, clock, stop, task }
@@ -118,7 +120,7 @@ const EVENT: &str = r#"{"event_id":"Ev1","text":"é🦌"}"#;
 
 #[tokio::test]
 async fn an_event_is_durable_when_it_is_answered_and_known_when_it_comes_again() {
-    let server = serve(|_| {}).await;
+    let server = serve(|_, _| {}).await;
     for _ in 0..3 {
         assert_status(&server.post(EVENT).await, 200);
         assert_eq!(server.journal.durable(), 1);
@@ -129,7 +131,7 @@ async fn an_event_is_durable_when_it_is_answered_and_known_when_it_comes_again()
 
 #[tokio::test]
 async fn a_question_is_answered_and_nothing_is_kept() {
-    let server = serve(|_| {}).await;
+    let server = serve(|_, _| {}).await;
     let answer = server.post(r#"{"challenge":"hello"}"#).await;
     assert_status(&answer, 200);
     assert!(answer.ends_with("\r\n\r\nworld"), "{answer}");
@@ -138,7 +140,7 @@ async fn a_question_is_answered_and_nothing_is_kept() {
 
 #[tokio::test]
 async fn what_is_not_for_us_is_refused_with_the_status_that_says_why() {
-    let server = serve(|config| config.max_body = 100).await;
+    let server = serve(|_, body| body.max_body = 100).await;
     let close = "connection: close\r\n";
     let long = "x".repeat(101);
     let chunked = format!(
@@ -162,7 +164,7 @@ async fn what_is_not_for_us_is_refused_with_the_status_that_says_why() {
 
 #[tokio::test]
 async fn a_sender_is_answered_in_time_though_the_disk_hangs() {
-    let server = serve(|_| {}).await;
+    let server = serve(|_, _| {}).await;
     let posted = {
         let held = server.disk.memory.hold();
         let address = server.address;
@@ -197,7 +199,7 @@ async fn a_sender_is_answered_in_time_though_the_disk_hangs() {
 
 #[tokio::test]
 async fn a_journal_that_has_failed_is_answered_503_and_never_200() {
-    let server = serve(|_| {}).await;
+    let server = serve(|_, _| {}).await;
     server.disk.memory.plan(Plan { fail_sync: Some(1), ..Plan::default() });
     for _ in 0..3 {
         let answer = server.post(EVENT).await;
@@ -209,17 +211,19 @@ async fn a_journal_that_has_failed_is_answered_503_and_never_200() {
 
 #[tokio::test]
 async fn who_sends_no_head_or_no_body_is_cut_off_by_the_clock() {
-    let server = serve(|_| {}).await;
-    for (begun, status) in [
-        ("", None),
-        ("POST /in HT", None),
-        ("POST /in HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx", Some(408)),
+    let server = serve(|_, _| {}).await;
+    for (begun, status, seconds) in [
+        ("", None, 10),
+        ("POST /in HT", None, 10),
+        // As little as that comes in five seconds from nobody who means it.
+        ("POST /in HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nx", Some(408), 5),
     ] {
         let mut stream = server.connect().await;
         stream.write_all(begun.as_bytes()).await.unwrap();
         let before = server.clock.monotonic();
         let answer = server.until_done(read(&mut stream)).await;
-        assert!(server.clock.monotonic() - before >= Duration::from_secs(10));
+        let passed = server.clock.monotonic() - before;
+        assert!((seconds..seconds + 2).contains(&passed.as_secs()), "{begun:?}: {passed:?}");
         match status {
             Some(status) => assert_status(&answer, status),
             None => assert_eq!(answer, ""),
@@ -238,28 +242,164 @@ async fn who_sends_no_head_or_no_body_is_cut_off_by_the_clock() {
     }
 }
 
+/// Who says nothing, or says it slowly, is in nobody's way.
 #[tokio::test]
-async fn more_connections_than_there_are_places_wait_for_one() {
-    let server = serve(|config| config.max_connections = 2).await;
-    let idle = [server.connect().await, server.connect().await];
-    let posted = {
+async fn for_one_connection_too_many_the_one_goes_that_was_waited_for_longest() {
+    let server = serve(|config, _| config.max_connections = 3).await;
+    let mut slow = server.connect().await;
+    let begun = "POST /in HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nx";
+    slow.write_all(begun.as_bytes()).await.unwrap();
+    server.clock.advance(Duration::from_secs(1));
+    let mut idle = Vec::new();
+    for _ in 0..2 {
+        idle.push(server.connect().await);
+        SystemClock::new().sleep(Duration::from_millis(20)).await;
+        server.clock.advance(Duration::from_secs(1));
+    }
+    for round in 0..3 {
+        let event = format!(r#"{{"event_id":"Ev{round}","text":"é🦌"}}"#);
+        assert_status(&server.post(&event).await, 200);
+    }
+    assert_eq!(read(&mut idle[0]).await, "", "the first of the idle ones was closed");
+    // The body that comes slowly has to go only when nobody is left who says nothing at all.
+    let mut newer = Vec::new();
+    for _ in 0..3 {
+        let mut stream = server.connect().await;
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        newer.push(stream);
+        SystemClock::new().sleep(Duration::from_millis(20)).await;
+        server.clock.advance(Duration::from_millis(10));
+    }
+    assert_eq!(read(&mut idle[1]).await, "", "the other idle one first");
+    assert_eq!(read(&mut slow).await, "", "and then the slow one");
+    assert_status(&server.post(EVENT).await, 200);
+}
+
+/// A request that waits for its answer is never sent away for another one.
+#[tokio::test]
+async fn who_waits_for_us_keeps_the_place_and_the_next_one_waits() {
+    let server = serve(|config, _| config.max_connections = 2).await;
+    let post_apart = |id: &str| {
+        let request = post("/in", &format!(r#"{{"event_id":"{id}"}}"#), "connection: close\r\n");
         let address = server.address;
         tokio::spawn(async move {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(post("/in", EVENT, "connection: close\r\n").as_bytes()).await.unwrap();
+            stream.write_all(request.as_bytes()).await.unwrap();
             read(&mut stream).await
         })
     };
+    let posted: Vec<_> = {
+        let held = server.disk.memory.hold();
+        let mut posted = vec![post_apart("Ev1"), post_apart("Ev2")];
+        SystemClock::new().sleep(Duration::from_millis(50)).await;
+        posted.push(post_apart("Ev3"));
+        SystemClock::new().sleep(Duration::from_millis(50)).await;
+        assert!(posted.iter().all(|posted| !posted.is_finished()));
+        drop(held);
+        posted
+    };
+    for posted in posted {
+        assert_status(&bounded(posted).await.unwrap(), 200);
+    }
+    assert_eq!(server.journal.durable(), 3);
+}
+
+/// A thousand places, ten times as many who take one and say nothing, and some who send a byte now and then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_idle_connections_and_slow_senders_do_not_stop_an_honest_one() {
+    let server = serve(|config, _| config.max_connections = 1_000).await;
+    let mut crowd = Vec::new();
+    for number in 0..10_000_u32 {
+        let mut stream = server.connect().await;
+        if number % 10 == 0 {
+            let begun = b"POST /in HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nx";
+            stream.write_all(begun).await.unwrap();
+        }
+        crowd.push(stream);
+        if number % 1_000 == 999 {
+            let event = format!(r#"{{"event_id":"Ev{number}","text":"é🦌"}}"#);
+            assert_status(&server.post(&event).await, 200);
+        }
+    }
+    assert_eq!(server.journal.durable(), 10);
+    let mut open = 0;
+    for stream in &mut crowd {
+        let mut byte = [0];
+        open += usize::from(stream.try_read(&mut byte).is_err());
+    }
+    assert!(open <= 1_100, "{open} of those that were waited for are still there");
+}
+
+#[tokio::test]
+async fn bodies_in_memory_have_a_bound_and_what_is_beyond_it_comes_later() {
+    let server = serve(|config, _| config.max_in_flight = 150).await;
+    let mut waiting = server.connect().await;
+    let begun = format!("POST /in HTTP/1.1\r\nhost: x\r\ncontent-length: 200\r\n\r\n{}", "x".repeat(120));
+    waiting.write_all(begun.as_bytes()).await.unwrap();
     SystemClock::new().sleep(Duration::from_millis(50)).await;
-    assert!(!posted.is_finished());
-    // The idle ones have no more time than a head may take.
-    assert_status(&server.until_done(posted).await.unwrap(), 200);
-    drop(idle);
+    let answer = server.post(EVENT).await;
+    assert_status(&answer, 503);
+    assert!(answer.contains("retry-after: 5\r\n"), "{answer}");
+    drop(waiting);
+    SystemClock::new().sleep(Duration::from_millis(50)).await;
+    assert_status(&server.post(EVENT).await, 200);
+}
+
+/// Two requests in one segment are two requests; one that another hid behind its body, by saying two lengths, is none.
+#[tokio::test]
+async fn requests_in_a_row_are_answered_and_hidden_ones_are_not() {
+    let server = serve(|_, _| {}).await;
+    let events = [r#"{"event_id":"Ev1","text":"é🦌"}"#, r#"{"event_id":"Ev2","text":"é🦌"}"#];
+    let row = format!("{}{}", post("/in", events[0], ""), post("/in", events[1], "connection: close\r\n"));
+    let answers = server.send(row).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 2, "{answers}");
+    let hidden = post("/in", r#"{"event_id":"hidden"}"#, "");
+    for framing in [
+        format!("content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("transfer-encoding: chunked\r\ncontent-length: {}\r\n\r\n0\r\n\r\n{hidden}", hidden.len() + 5),
+        format!("content-length: 0\r\ncontent-length: {}\r\n\r\n{hidden}", hidden.len()),
+        format!("transfer-encoding: xchunked\r\n\r\n{hidden}"),
+        format!("transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n{hidden}"),
+        format!("content-length: +0\r\n\r\n{hidden}"),
+    ] {
+        let answers = server.send(format!("POST /in HTTP/1.1\r\nhost: x\r\n{framing}")).await;
+        assert_status(&answers, 400);
+        assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{framing}: {answers}");
+    }
+    assert_eq!(server.journal.durable(), 2);
+}
+
+#[tokio::test]
+async fn who_asks_first_is_told_to_go_on_or_refused_before_the_body() {
+    let server = serve(|_, body| body.max_body = 100).await;
+    let head = |path: &str, length: usize| {
+        format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n")
+    };
+    let mut stream = server.connect().await;
+    stream.write_all(head("/in", EVENT.len()).as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    bounded(stream.read_exact(&mut go_on)).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(EVENT.as_bytes()).await.unwrap();
+    assert_status(&read(&mut stream).await, 200);
+    assert_status(&server.send(head("/other", 10)).await, 404);
+    assert_status(&server.send(head("/in", 101)).await, 413);
+}
+
+/// A sender that is refused early reads why, though it was still writing.
+#[tokio::test]
+async fn a_sender_that_is_refused_in_the_middle_reads_the_answer() {
+    let server = serve(|_, body| body.max_body = 1_000).await;
+    for path in ["/in", "/other"] {
+        let body = "x".repeat(200_000);
+        let answer = server.send(post(path, &body, "connection: close\r\n")).await;
+        assert_status(&answer, if path == "/in" { 413 } else { 404 });
+    }
 }
 
 #[tokio::test]
 async fn on_a_stop_who_has_begun_is_answered_and_nobody_else_is_let_in() {
-    let server = serve(|_| {}).await;
+    let server = serve(|_, _| {}).await;
     let mut begun = server.connect().await;
     let request = post("/in", EVENT, "");
     let (first, rest) = request.split_at(request.len() - 2);

@@ -7,6 +7,7 @@
 )]
 
 mod journal;
+mod journal_disk;
 mod listening;
 mod schemes;
 mod signatures;

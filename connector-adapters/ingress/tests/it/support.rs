@@ -29,6 +29,8 @@ pub(crate) async fn bounded<T>(future: impl Future<Output = T>) -> T {
 pub(crate) struct TestDisk {
     pub(crate) memory: MemoryDisk,
     pub(crate) syncs: Arc<AtomicU64>,
+    /// How large it says it is; 0: it does not say.
+    pub(crate) size: Arc<AtomicU64>,
     locked: Arc<AtomicBool>,
 }
 
@@ -80,6 +82,12 @@ impl Disk for TestDisk {
     }
     fn read(&self, file: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         self.memory.read(file, offset, length)
+    }
+    fn free(&self, _: &Path) -> io::Result<u64> {
+        Ok(match self.size.load(Ordering::SeqCst) {
+            0 => u64::MAX,
+            size => size.saturating_sub(self.memory.used() as u64),
+        })
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.memory.sync_dir(dir)

@@ -125,8 +125,7 @@ impl EventsConfig {
         }
         let scheme = scheme::Slack::new(&self.signing_secrets)
             .map_err(|error| wrong("signing_secrets", format!("do not fit: {}", error.message())))?;
-        let mut config = ListenerConfig::new(listen);
-        config.max_body = self.max_body.as_usize();
+        let config = ListenerConfig::new(listen);
         Ok(Way::Http { config, path: self.path.clone(), scheme })
     }
 

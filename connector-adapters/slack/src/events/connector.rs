@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use connector_ingress::{
-    Journal,
+    Journal, Listening,
     journal::{Limits, RealDisk},
 };
 use connector_sdk::{
@@ -128,7 +128,14 @@ impl Connector for SlackEvents {
         let journal = self.journal(cx).await?;
         let listener: Box<dyn Listener> = match &self.settings.way {
             Way::Http { config, path, scheme } => {
-                Box::new(Receiver::bind(*config, path.clone(), scheme.clone(), journal.clone()).await?)
+                let listening = Listening::bind(config.clone()).await?;
+                Box::new(Receiver {
+                    listening,
+                    path: path.clone(),
+                    scheme: scheme.clone(),
+                    max_event: self.settings.max_event,
+                    journal: journal.clone(),
+                })
             }
             Way::Socket { connections, .. } => {
                 let api = self.api.clone().ok_or_else(|| Error::bug("listen", "there is no token"))?;

@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use connector_ingress::{Journal, ListenerConfig, Listening, listener::Endpoint, scheme};
+use connector_ingress::{
+    Journal, Listening,
+    listener::{BodyLimits, Endpoint},
+    scheme,
+};
 use connector_sdk::{Context, Result, contract::Listener};
 
 use super::wrapper;
@@ -11,28 +15,15 @@ use super::wrapper;
 /// Slack waits three seconds for an answer (Events API, "Responding to events"), of which the way here takes some.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
-/// The receiver of the Events API.
+/// The receiver of the Events API, bound to its address.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    listening: Listening,
-    path: Option<String>,
-    scheme: scheme::Slack,
-    journal: Journal,
-}
-
-impl Receiver {
-    /// Binds the address.
-    ///
-    /// # Errors
-    /// Config when it cannot be bound.
-    pub(super) async fn bind(
-        config: ListenerConfig,
-        path: Option<String>,
-        scheme: scheme::Slack,
-        journal: Journal,
-    ) -> Result<Self> {
-        Ok(Self { listening: Listening::bind(config).await?, path, scheme, journal })
-    }
+    pub(super) listening: Listening,
+    pub(super) path: Option<String>,
+    pub(super) scheme: scheme::Slack,
+    /// Bytes of an event, at most.
+    pub(super) max_event: usize,
+    pub(super) journal: Journal,
 }
 
 #[async_trait]
@@ -42,10 +33,13 @@ impl Listener for Receiver {
     }
 
     async fn serve(self: Box<Self>, cx: Context) -> Result<()> {
-        let Self { listening, path, scheme, journal } = *self;
+        let Self { listening, path, scheme, max_event, journal } = *self;
         let (keep, clock) = (Arc::new(wrapper::keep), cx.clock().clone());
-        let endpoint =
-            Endpoint::new(Arc::new(scheme), keep, journal.clone(), clock, ANSWER_WITHIN).with_path(path);
+        let mut body = BodyLimits::default();
+        body.max_body = max_event;
+        let endpoint = Endpoint::new(Arc::new(scheme), keep, journal.clone(), clock, ANSWER_WITHIN)
+            .with_path(path)
+            .with_body(body);
         let stop = cx.stop().child_token();
         let mut served = Box::pin(listening.serve(cx.clock().clone(), Arc::new(endpoint), stop.clone()));
         let failed = tokio::select! {
