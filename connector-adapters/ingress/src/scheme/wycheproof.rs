@@ -3,8 +3,6 @@
 use serde::de::DeserializeOwned;
 
 /// A file of vectors; none where the fixtures are not named.
-#[expect(clippy::disallowed_methods, reason = "tests are told where the fixtures are")]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 pub(super) fn read<T: DeserializeOwned>(file: &str) -> Option<T> {
     let Some(folder) = std::env::var_os("CONNECTOR_FIXTURES") else {
         eprintln!("skipped: CONNECTOR_FIXTURES does not name the fixtures");

@@ -24,7 +24,6 @@ struct Vector {
 }
 
 /// The folder of the fixtures, where it is named.
-#[expect(clippy::disallowed_methods, reason = "tests are told where the fixtures are")]
 #[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn fixtures() -> Option<PathBuf> {
     let folder = std::env::var_os("CONNECTOR_FIXTURES");

@@ -6,6 +6,7 @@ mod configured;
 mod conformance;
 mod gate;
 mod tls;
+mod vendors;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
