@@ -27,14 +27,9 @@ mod shelf;
 mod verdict;
 
 use connector_sdk::{
-<<<<<<< HEAD
     Context, Factory, Manifest,
     contract::TypedFactory,
     manifest::{AuthMethod, Capability, Category, DeclaredStream},
-=======
-    Authenticate, Catalog, Connector, Context, Discover, Error, Factory, Identity, Manifest, Message, Plan,
-    Read, ReadRequest, Result, StreamId, StreamSelection, StreamState, contract::TypedFactory,
->>>>>>> receiver
 };
 
 pub use config::{OutboxConfig, SenderConfig};

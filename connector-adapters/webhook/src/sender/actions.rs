@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     config::{LARGEST_MESSAGE, Settings},
-    input::{Enabled, Nothing, Outbox as Shown, Replay, Replayed, Send, Sent, State, wrong},
+    input::{Discarded, Enabled, Letters, Nothing, Outbox as Shown, Replayed, Send, Sent, State, wrong},
     message::{Head, Message},
     outbox::{self, Outbox, Put},
     progress::Fate,
@@ -26,7 +26,8 @@ pub(super) fn specs() -> Vec<ActionSpec> {
     vec![
         // The id is drawn from the key, and the outbox knows the ids that it has.
         spec::<Send, Sent>("send").resolving(),
-        spec::<Replay, Sent>("replay").idempotent(),
+        spec::<Letters, Sent>("replay").idempotent(),
+        spec::<Letters, Discarded>("discard").idempotent(),
         spec::<Nothing, Enabled>("enable").idempotent(),
         spec::<Nothing, Shown>("outbox").idempotent(),
     ]
@@ -55,6 +56,7 @@ impl Actor<'_> {
         match name.as_str() {
             "send" => self.send(cx, read(input)?, key.as_deref()).await,
             "replay" => self.replay(read(input)?).await,
+            "discard" => self.discard(read(input)?).await,
             "enable" => {
                 let Nothing {} = read(input)?;
                 done(ActionStatus::Succeeded, &Enabled { was_disabled: self.outbox.enable().await? })
@@ -123,12 +125,16 @@ impl Actor<'_> {
         done(status, &Sent { id, state })
     }
 
-    async fn replay(&self, input: Replay) -> Result<ActionOutcome> {
+    async fn replay(&self, input: Letters) -> Result<ActionOutcome> {
         match input {
-            Replay { id: Some(id), all: false } => {
+            Letters { id: Some(id), all: false } => {
                 let state = match self.outbox.replay(id.clone()).await? {
                     outbox::Replay::Replayed | outbox::Replay::Waits => State::Waiting,
                     outbox::Replay::Delivered => State::Delivered,
+                    outbox::Replay::Dying => {
+                        let what = "its end is being told: a run has to be going on; then replay it again";
+                        return Err(Error::transient("replay", what).with_context("id", id));
+                    }
                     outbox::Replay::Unknown => {
                         return Err(
                             Error::permanent("replay", "there is no such dead letter").with_context("id", id)
@@ -139,7 +145,7 @@ impl Actor<'_> {
                 let status = if waits { ActionStatus::Accepted } else { ActionStatus::Succeeded };
                 done(status, &Sent { id, state })
             }
-            Replay { id: None, all: true } => {
+            Letters { id: None, all: true } => {
                 let mut replayed = 0;
                 for letter in self.outbox.standing().await?.dead {
                     // One that was given up meanwhile is none any more.
@@ -151,8 +157,23 @@ impl Actor<'_> {
         }
     }
 
+    async fn discard(&self, input: Letters) -> Result<ActionOutcome> {
+        let ids = match input {
+            Letters { id: Some(id), all: false } => vec![id],
+            Letters { id: None, all: true } => {
+                self.outbox.standing().await?.dead.into_iter().map(|letter| letter.id).collect()
+            }
+            _ => return Err(wrong("id", "or `all` is needed, and only one of them")),
+        };
+        let mut discarded = 0;
+        for id in ids {
+            discarded += usize::from(self.outbox.discard(id).await?);
+        }
+        done(ActionStatus::Succeeded, &Discarded { discarded })
+    }
+
     async fn shown(&self) -> Result<Shown> {
-        let outbox::Standing { ledger, waiting, damaged, mut dead, disabled } =
+        let outbox::Standing { ledger, waiting, damaged, mut dead, is_held, disabled } =
             self.outbox.standing().await?;
         let count = dead.len();
         dead.truncate(SHOWN);
@@ -162,6 +183,7 @@ impl Actor<'_> {
             damaged,
             bytes: ledger.bytes,
             max_size: self.settings.max_size,
+            held: is_held,
             disabled: disabled.map(Into::into),
             dead_letters: dead,
         })

@@ -45,10 +45,11 @@ impl Endpoint {
     /// Sends a message once, and says what that means. It takes no longer than the settings allow, whatever is answered.
     pub(super) async fn attempt(&self, cx: &Context, message: &Message, admitted: Admitted) -> Attempted {
         let (at, since) = (cx.clock().now(), cx.clock().monotonic());
-        let sent = match self.request(cx, message, since) {
+        let mut hidden = Vec::new();
+        let sent = match self.request(cx, message, since, &mut hidden) {
             Ok(request) => self.send(cx, request).await,
-            // It was not on the wire.
-            Err(error) => Err(error.with_class(Class::Permanent)),
+            // An id that cannot be signed never can.
+            Err(error) => Err(error),
         };
         let took = cx.clock().monotonic().saturating_sub(since);
         let mut entry = Try {
@@ -72,7 +73,7 @@ impl Endpoint {
                 let pause =
                     asked.filter(|_| is_busy).map(|asked| asked.min(self.settings.schedule.retry_after_cap));
                 let most = self.settings.max_response;
-                let answer = Answer::new(response.status, &response.headers, &response.body, most);
+                let answer = Answer::new(response.status, &response.headers, &response.body, most).hiding(&hidden);
                 Attempted { verdict, entry, answer: Some(answer), pause }
             }
             Err(error) => {
@@ -89,7 +90,13 @@ impl Endpoint {
         transport.ready().await?.call(Call::new(cx.clone(), request)).await
     }
 
-    fn request(&self, cx: &Context, message: &Message, since: Duration) -> Result<Request> {
+    fn request(
+        &self,
+        cx: &Context,
+        message: &Message,
+        since: Duration,
+        hidden: &mut Vec<String>,
+    ) -> Result<Request> {
         let settings = &self.settings;
         let head = &message.head;
         let mut request =
@@ -102,7 +109,12 @@ impl Endpoint {
         let own = settings.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
         // What is signed comes last: nothing of the configuration may stand in its place.
         for (name, value) in own.chain(signature) {
+            let is_secret = value.is_sensitive();
             let value = value.to_str().map_err(|_| Error::config(OPERATION, "a header cannot be sent"))?;
+            if is_secret {
+                // Also without the word before it: `Bearer …`.
+                hidden.extend(value.split(' ').map(str::to_owned));
+            }
             request = request.header(name.as_str(), value);
         }
         Ok(request)

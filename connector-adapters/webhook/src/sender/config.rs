@@ -94,11 +94,14 @@ pub struct SenderConfig {
 pub struct OutboxConfig {
     /// The outbox's folder, relative to the template's; it belongs to this connection alone.
     pub path: PathBuf,
-    /// How large all messages together may become, dead letters among them: beyond that none is accepted. Dead letters may
-    /// take half of it; of more the oldest are given up. What became of messages is kept in as much again, until it is
-    /// read. Default `1GiB`.
+    /// How large all messages together may become, dead letters among them: beyond that none is accepted. When dead letters
+    /// take half of it nothing is sent until some are replayed or discarded. What became of messages is kept in as much
+    /// again, until it is read. Some space of the disk is left free besides. Default `1GiB`.
     #[serde(default = "default_max_size")]
     pub max_size: ByteSize,
+    /// How long dead letters are kept. Default `30d`.
+    #[serde(default = "default_keep_dead")]
+    pub keep_dead: Period,
 }
 
 fn default_scheme() -> SchemeName {
@@ -123,6 +126,9 @@ fn default_timeout() -> Period {
 fn default_max_response() -> ByteSize {
     ByteSize(16 << 10)
 }
+fn default_keep_dead() -> Period {
+    Period::secs(30 * 86_400)
+}
 fn default_max_size() -> ByteSize {
     ByteSize::mib(1024)
 }
@@ -140,6 +146,7 @@ pub(super) struct Settings {
     pub(super) max_response: usize,
     pub(super) outbox: PathBuf,
     pub(super) max_size: u64,
+    pub(super) keep_dead: Duration,
 }
 
 /// Shows neither the URL nor what is sent with it.
@@ -187,6 +194,10 @@ impl SenderConfig {
         if self.outbox.max_size < LEAST_OUTBOX {
             return Err(wrong("outbox.max_size", format!("is less than {LEAST_OUTBOX}")));
         }
+        // What becomes of a message has to fit into the journal, with an answer that JSON writes six times as long.
+        if self.max_response.0.saturating_mul(6).saturating_add(64 << 10) > self.outbox.max_size.0 / 4 {
+            return Err(wrong("max_response", "is too large for `outbox.max_size`, of which it may fill a 24th"));
+        }
         Ok(Settings {
             url,
             signer: scheme.signer()?,
@@ -199,6 +210,7 @@ impl SenderConfig {
             max_response: self.max_response.as_usize(),
             outbox: cx.folder().join(&self.outbox.path),
             max_size: self.outbox.max_size.0,
+            keep_dead: self.outbox.keep_dead.0,
         })
     }
 
@@ -266,8 +278,10 @@ impl SenderConfig {
             if is_framing {
                 return Err(refused("which is a header of HTTP itself"));
             }
-            let mut value = HeaderValue::try_from(value.expose().as_str())
-                .map_err(|_| refused("whose value no header can carry"))?;
+            let value = HeaderValue::try_from(value.expose().as_str()).ok();
+            // What is no ASCII could be put there, and not be sent.
+            let value = value.filter(|value| value.to_str().is_ok());
+            let mut value = value.ok_or_else(|| refused("whose value no header can carry"))?;
             value.set_sensitive(true);
             if headers.insert(key, value).is_some() {
                 return Err(refused("which stands there twice"));

@@ -16,14 +16,14 @@ use connector_sdk::{
     resilience::{Breaker, Jitter},
 };
 use futures_util::stream::BoxStream;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 
 use super::{
     DELIVERIES,
     actions::{self, Actor},
     attempt::Endpoint,
     config::{SenderConfig, Settings},
-    delivery::Delivery,
+    delivery::{Delivery, MEMORY_KIB},
     driver::Driver,
     outbox::{Outbox, Room},
     read, record,
@@ -169,6 +169,10 @@ impl Connector for Sender {
             );
             return Ok(Health { status: HealthStatus::Warn, message });
         }
+        if self.outbox.is_held().await? {
+            let message = "there are too many dead letters, and nothing is sent until some are replayed or discarded";
+            return Ok(Health { status: HealthStatus::Warn, message: message.to_owned() });
+        }
         Ok(match self.authenticate(cx).await {
             Ok(_) => Health {
                 status: HealthStatus::Pass,
@@ -190,6 +194,9 @@ impl Connector for Sender {
             journal: journal.clone(),
             endpoint: Endpoint::new(self.transport.clone(), Arc::clone(&self.settings)),
             jitter: Arc::new(Jitter::new(cx.seed())),
+            disabling: Arc::default(),
+            memory: Arc::new(Semaphore::new(MEMORY_KIB as usize)),
+            closing: cx.stop().child_token(),
         };
         let driver = Driver::new(delivery, Arc::new(Breaker::new(cx.resilience().breaker)));
         // From here on a read waits for more: the driver says when there will be none.

@@ -1,9 +1,18 @@
 //! What is done for one message when it is due: an attempt, and what came of it made durable before anything is made of it.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use connector_ingress::{Journal, journal::JournalError};
 use connector_sdk::{Class, Context, Error, Result, Timestamp, resilience::Jitter};
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     attempt::{Admitted, Attempted, Endpoint},
@@ -17,6 +26,8 @@ use super::{
 
 /// How long is waited for room on a disk that is full, or in a journal.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// KiB of bodies in memory, at most; one that is larger waits until it is alone.
+pub(super) const MEMORY_KIB: u32 = 64 << 10;
 
 /// What delivers.
 #[derive(Debug, Clone)]
@@ -26,6 +37,12 @@ pub(super) struct Delivery {
     pub(super) journal: Journal,
     pub(super) endpoint: Endpoint,
     pub(super) jitter: Arc<Jitter>,
+    /// One at a time says that the endpoint is gone.
+    pub(super) disabling: Arc<Mutex<()>>,
+    /// KiB of bodies that may be in memory.
+    pub(super) memory: Arc<Semaphore>,
+    /// Ends the waits for room: for a stop, and where nothing goes on any more.
+    pub(super) closing: CancellationToken,
 }
 
 /// How it goes on with a message.
@@ -34,13 +51,13 @@ pub(super) enum Next {
     /// It is due again then.
     Again(Waiting, Timestamp),
     /// It has ended.
-    Ended { name: String, fate: Fate, at: Timestamp, bytes: u64 },
+    Ended { name: Arc<str>, fate: Fate, at: Timestamp, bytes: u64 },
     /// The endpoint wants nothing any more; the message waits.
     Disabled(Waiting, Timestamp),
     /// It was damaged, and is put aside.
-    Lost(String),
+    Lost(Arc<str>),
     /// A stop came before there was room to keep what became of it: the next run finds it as it was.
-    Left(String),
+    Left(Arc<str>),
 }
 
 impl Delivery {
@@ -54,36 +71,43 @@ impl Delivery {
         waiting: Waiting,
         admitted: Admitted,
     ) -> Result<(Next, Option<Duration>)> {
-        let name = waiting.name.clone();
+        let name = Arc::clone(&waiting.name);
+        let _room = self.room(&waiting).await?;
         let Some((message, bytes, mut progress)) = self.load(&name).await? else {
             return Ok((Next::Lost(name), None));
         };
         let Attempted { verdict, entry, answer, pause } = self.endpoint.attempt(cx, &message, admitted).await;
-        let now = cx.clock().now();
+        let (now, began_at) = (cx.clock().now(), entry.at);
         let why = entry.error.clone().unwrap_or_default();
         tracing::debug!(id = message.head.id, status = entry.status, ?verdict, "a delivery was tried");
         progress.tries.push(entry);
         progress.answer = answer.or(progress.answer);
-        if verdict != Verdict::Gone {
-            progress.spent += 1;
+        if verdict == Verdict::Gone && self.disable(&message, began_at, now).await? {
+            // It counts as none: the message is tried when the endpoint is enabled.
+            let next = match self.put_off(waiting, progress, now).await? {
+                Next::Again(waiting, due) => Next::Disabled(waiting, due),
+                other => other,
+            };
+            return Ok((next, pause));
         }
+        progress.spent += 1;
         let wait = match verdict {
             Verdict::Again(_, asked) => {
                 self.settings.schedule.after(progress.spent, asked, self.jitter.draw())
             }
-            Verdict::Gone => Some(Duration::ZERO),
+            // Somebody has enabled the endpoint since.
+            Verdict::Gone => self.settings.schedule.after(progress.spent, None, self.jitter.draw()),
             Verdict::Delivered | Verdict::Dead(_) => None,
         };
         let next = match (verdict, wait) {
-            (Verdict::Gone, _) => self.disable(cx, waiting, message, progress, now).await?,
-            (_, Some(wait)) => self.put_off(cx, waiting, progress, now + wait).await?,
+            (_, Some(wait)) => self.put_off(waiting, progress, now + wait).await?,
             (Verdict::Delivered, None) => {
                 let ended = ended(message, bytes, progress, Fate::Delivered, now, None);
-                self.end(cx, name, ended).await?
+                self.end(name, ended).await?
             }
-            (Verdict::Again(..) | Verdict::Dead(_), None) => {
+            (Verdict::Again(..) | Verdict::Gone | Verdict::Dead(_), None) => {
                 let reason = match verdict {
-                    Verdict::Again(..) => format!("given up after {} attempts: {why}", progress.spent),
+                    Verdict::Again(..) | Verdict::Gone => format!("given up after {} attempts: {why}", progress.spent),
                     _ => why,
                 };
                 tracing::warn!(
@@ -92,10 +116,17 @@ impl Delivery {
                     "a message is dead: replay it when the cause is gone"
                 );
                 let ended = ended(message, bytes, progress, Fate::Dead, now, Some(reason));
-                self.end(cx, name, ended).await?
+                self.end(name, ended).await?
             }
         };
         Ok((next, pause))
+    }
+
+    /// Room for its body in memory.
+    async fn room(&self, waiting: &Waiting) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        let kib = u32::try_from(waiting.bytes >> 10).unwrap_or(u32::MAX).saturating_add(1).min(MEMORY_KIB);
+        let room = self.memory.acquire_many(kib).await;
+        room.map_err(|error| Error::bug("deliver", "the memory is closed").with_source(error))
     }
 
     async fn load(&self, name: &str) -> Result<Option<(Message, u64, Progress)>> {
@@ -109,47 +140,44 @@ impl Delivery {
 
     async fn put_off(
         &self,
-        cx: &Context,
         mut waiting: Waiting,
         mut progress: Progress,
         due: Timestamp,
     ) -> Result<Next> {
         progress.due = Some(due);
         (waiting.due, waiting.spent) = (progress.due, progress.spent);
-        let name = waiting.name.clone();
-        let kept = self.keep(cx, move |store| store.note(&name, &progress)).await?;
+        let name = Arc::clone(&waiting.name);
+        let kept = self.keep(move |store| store.note(&name, &progress)).await?;
         Ok(if kept { Next::Again(waiting, due) } else { Next::Left(waiting.name) })
     }
 
-    async fn disable(
-        &self,
-        cx: &Context,
-        waiting: Waiting,
-        message: Message,
-        progress: Progress,
-        now: Timestamp,
-    ) -> Result<Next> {
-        tracing::error!(
-            id = message.head.id,
-            "the endpoint answered 410: nothing more is sent until it is enabled (action `enable`)"
-        );
-        let why = Disabled { since: now, status: 410, id: message.head.id };
-        if !self.keep(cx, move |store| store.disable(&why)).await? {
-            return Ok(Next::Left(waiting.name));
+    /// The endpoint is gone. False: it was enabled after the attempt began, or a stop came before this was kept.
+    async fn disable(&self, message: &Message, began_at: Timestamp, now: Timestamp) -> Result<bool> {
+        let _turn = self.disabling.lock().await;
+        let why = Disabled { since: now, status: 410, id: message.head.id.clone() };
+        let (told, tell) = (Arc::new(AtomicBool::new(false)), why.id.clone());
+        let is_disabled = Arc::clone(&told);
+        let kept = self.keep(move |store| {
+            is_disabled.store(store.disable(&why, began_at)?, Ordering::SeqCst);
+            Ok(())
+        });
+        let is_disabled = kept.await? && told.load(Ordering::SeqCst);
+        if is_disabled {
+            tracing::error!(
+                id = tell,
+                "the endpoint answered 410: nothing more is sent until it is enabled (action `enable`)"
+            );
         }
-        Ok(match self.put_off(cx, waiting, progress, now).await? {
-            Next::Again(waiting, due) => Next::Disabled(waiting, due),
-            other => other,
-        })
+        Ok(is_disabled)
     }
 
     /// Makes the end of a message durable, and tells of it.
-    async fn end(&self, cx: &Context, name: String, ended: Ended) -> Result<Next> {
-        let (file, end) = (name.clone(), ended.clone());
-        if !self.keep(cx, move |store| store.end(&file, &end)).await? {
+    async fn end(&self, name: Arc<str>, ended: Ended) -> Result<Next> {
+        let (file, end) = (Arc::clone(&name), ended.clone());
+        if !self.keep(move |store| store.end(&file, &end)).await? {
             return Ok(Next::Left(name));
         }
-        if !self.tell(cx, &name, &ended).await? {
+        if !self.tell(&name, &ended).await? {
             return Ok(Next::Left(name));
         }
         Ok(Next::Ended { name, fate: ended.fate, at: ended.ended_at, bytes: ended.bytes })
@@ -159,7 +187,7 @@ impl Delivery {
     ///
     /// # Errors
     /// Transient when the journal or the disk fails.
-    pub(super) async fn tell(&self, cx: &Context, name: &str, ended: &Ended) -> Result<bool> {
+    pub(super) async fn tell(&self, name: &str, ended: &Ended) -> Result<bool> {
         let entry = record::entry(name, &self.settings.origin(), ended)?;
         loop {
             match self.journal.append(entry.clone()).await {
@@ -168,7 +196,7 @@ impl Delivery {
                     tracing::warn!(
                         "nobody reads what became of messages: the journal is full, and sending waits"
                     );
-                    if !pause(cx).await {
+                    if !self.pause().await {
                         return Ok(false);
                     }
                 }
@@ -178,13 +206,12 @@ impl Delivery {
             }
         }
         let (file, fate) = (name.to_owned(), ended.fate);
-        self.keep(cx, move |store| store.tell(&file, fate)).await
+        self.keep(move |store| store.tell(&file, fate)).await
     }
 
     /// Makes something durable; where the disk is full it waits for room. False: a stop came before there was any.
     async fn keep(
         &self,
-        cx: &Context,
         work: impl Fn(&Store) -> io::Result<()> + Send + Sync + 'static,
     ) -> Result<bool> {
         let work = Arc::new(work);
@@ -194,7 +221,7 @@ impl Delivery {
                 Ok(()) => return Ok(true),
                 Err(error) if is_full(&error) => {
                     tracing::warn!("the disk of the outbox is full, and sending waits");
-                    if !pause(cx).await {
+                    if !self.pause().await {
                         return Ok(false);
                     }
                 }
@@ -202,14 +229,14 @@ impl Delivery {
             }
         }
     }
-}
 
-/// Waits a moment. False: a stop came.
-async fn pause(cx: &Context) -> bool {
-    tokio::select! {
-        biased;
-        () = cx.stop().cancelled() => false,
-        () = cx.clock().sleep(PATIENCE) => true,
+    /// Waits a moment. False: nothing is to be waited for any more.
+    async fn pause(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.closing.cancelled() => false,
+            () = self.outbox.clock.sleep(PATIENCE) => true,
+        }
     }
 }
 

@@ -17,16 +17,18 @@ use tokio::task::JoinSet;
 use super::{
     attempt::Admitted,
     delivery::{Delivery, Next, panicked},
-    outbox::{Found, Ledger, Waiting, off},
+    outbox::{AT_ONCE, Found, Ledger, Waiting, off},
     progress::Fate,
     queue::Queue,
-    shelf::Shelf,
+    shelf::{Overdue, Shelf},
 };
 
 /// How often is looked for what other processes have put in.
 const ROUND: Duration = Duration::from_millis(500);
 /// A clock that goes back by less was only set right.
 const SET_BACK: Duration = Duration::from_secs(1);
+/// How long a stop waits for attempts, at most: less than the patience of a host (120 s).
+const FAREWELL: Duration = Duration::from_secs(100);
 
 /// Who delivers. Made by [`Connector::listen`](connector_sdk::Connector::listen).
 #[derive(Debug)]
@@ -65,10 +67,14 @@ struct Course {
     breaker: Arc<Breaker>,
     queue: Queue,
     shelf: Shelf,
+    /// What has to go from the disk.
+    overdue: Overdue,
     /// What has gone and still stands in the books.
     gone: Ledger,
     tasks: JoinSet<Result<(Next, Option<Duration>)>>,
     is_disabled: bool,
+    /// There are too many dead letters.
+    is_held: bool,
     /// Nothing is begun before this reading of the monotonic clock.
     paused_until: Duration,
     /// When the last look was taken by which clock: it tells of one that was set back.
@@ -77,10 +83,11 @@ struct Course {
 
 impl Driver {
     async fn run(self, cx: &Context) -> Result<()> {
-        let Self { delivery, breaker } = self;
+        let Self { mut delivery, breaker } = self;
+        delivery.closing = cx.stop().child_token();
         let Found { waiting, untold, mut told, dead } = delivery.outbox.repair().await?;
         for (name, ended) in untold {
-            if !delivery.tell(cx, &name, &ended).await? {
+            if !delivery.tell(&name, &ended).await? {
                 return Ok(());
             }
             if ended.fate == Fate::Delivered {
@@ -91,10 +98,12 @@ impl Driver {
         let mut course = Course {
             cx: cx.clone(),
             queue: Queue::new(settings.ordered, settings.concurrency),
-            shelf: Shelf::new(told, dead, settings.max_size / 2),
+            shelf: Shelf::new(told, dead, settings.max_size / 2, settings.keep_dead),
+            overdue: Overdue::default(),
             gone: Ledger::default(),
             tasks: JoinSet::new(),
             is_disabled: false,
+            is_held: false,
             paused_until: Duration::ZERO,
             looked_at: cx.clock().now(),
             delivery,
@@ -102,14 +111,11 @@ impl Driver {
         };
         tracing::info!(waiting = waiting.len(), "delivering");
         waiting.into_iter().for_each(|waiting| course.enqueue(waiting));
-        let ran = course.go().await;
-        // Who has begun ends: each attempt has its limit.
-        let mut ended = ran;
-        while let Some(done) = course.tasks.join_next().await {
-            let done = done.map_err(panicked).and_then(|done| done);
-            ended = ended.and(done.map(|done| course.harvest(done)));
-        }
-        if let Err(error) = course.settle().await {
+        let ended = course.go().await;
+        // Nothing waits for room any more.
+        course.delivery.closing.cancel();
+        let ended = course.finish(ended).await;
+        if let Err(error) = course.sweep().await {
             tracing::debug!(%error, "the books of the outbox are behind; the next run counts again");
         }
         ended
@@ -125,8 +131,9 @@ impl Course {
         let mut look_at = Duration::ZERO;
         while !stop.is_cancelled() {
             if clock.monotonic() >= look_at {
-                self.look().await?;
-                look_at = clock.monotonic().saturating_add(ROUND);
+                let has_more = self.look().await?;
+                let pause = if has_more { Duration::ZERO } else { ROUND };
+                look_at = clock.monotonic().saturating_add(pause);
             }
             self.begin();
             let wait = self.wait(look_at.saturating_sub(clock.monotonic()));
@@ -145,35 +152,105 @@ impl Course {
         Ok(())
     }
 
-    /// Looks at the folder: what is new, whether the endpoint is enabled, what has to go.
-    async fn look(&mut self) -> Result<()> {
+    /// Waits for what was begun, but not for ever: a host has its own patience. What was not heard of is sent again.
+    async fn finish(&mut self, mut ended: Result<()>) -> Result<()> {
+        let late = self.cx.clock().sleep(FAREWELL.min(self.delivery.settings.timeout.saturating_add(ROUND)));
+        let mut late = std::pin::pin!(late);
+        loop {
+            tokio::select! {
+                biased;
+                done = self.tasks.join_next() => {
+                    let Some(done) = done else { return ended };
+                    let done = done.map_err(panicked).and_then(|done| done);
+                    ended = ended.and(done.map(|done| self.harvest(done)));
+                }
+                () = &mut late => {
+                    tracing::warn!(count = self.tasks.len(), "attempts are cut off by the stop; they are made again");
+                    self.tasks.shutdown().await;
+                    return ended;
+                }
+            }
+        }
+    }
+
+    /// Looks at the folder: what is new, whether the endpoint is enabled, what has to go. True: there is more that is new.
+    async fn look(&mut self) -> Result<bool> {
         let now = self.cx.clock().now();
         if now + SET_BACK < self.looked_at {
             tracing::warn!(before = %self.looked_at, %now, "the clock was set back");
             self.queue.set_back(now, &self.delivery.settings.schedule);
         }
         self.looked_at = now;
-        let store = self.delivery.outbox.store.clone();
-        let (new, disabled) = off("deliver", move || Ok((store.take_new()?, store.disabled()?))).await?;
+        let outbox = self.delivery.outbox.clone();
+        // What is under way may be there anew, taken back from the dead letters: its end is heard of first.
+        let under_way = self.queue.under_way().clone();
+        let new = if self.delivery.settings.ordered {
+            // Others may be at it, and then the order is not sure: the next look takes what is new.
+            let taken = outbox.locked_soon("deliver", move |store| store.take_new(&under_way)).await?;
+            taken.unwrap_or_default()
+        } else {
+            let store = outbox.store.clone();
+            off("deliver", move || store.take_new(&under_way)).await?
+        };
+        let has_more = new.len() >= AT_ONCE;
+        let store = outbox.store.clone();
+        let disabled = off("deliver", move || store.disabled()).await?;
         if self.is_disabled && disabled.is_none() {
             tracing::info!("the endpoint is enabled again");
             self.paused_until = Duration::ZERO;
         }
         self.is_disabled = disabled.is_some();
-        new.into_iter().for_each(|waiting| self.enqueue(waiting));
-        let overdue = self.shelf.overdue(now);
-        if !overdue.is_empty() {
-            let gone = self.delivery.outbox.locked("deliver", move |store| overdue.go(store)).await?;
-            self.gone.join(gone);
+        for waiting in new {
+            self.shelf.lift(&waiting.name);
+            self.enqueue(waiting);
         }
-        self.settle().await
+        self.hold().await?;
+        let overdue = self.shelf.overdue(now);
+        self.overdue.join(overdue);
+        self.sweep().await?;
+        Ok(has_more)
     }
 
-    async fn settle(&mut self) -> Result<()> {
-        if self.gone == Ledger::default() {
+    /// Holds all while there are too many dead letters: an endpoint, or a configuration, that is wrong for an hour would
+    /// otherwise cost us what was accepted.
+    async fn hold(&mut self) -> Result<()> {
+        let was_held = self.is_held;
+        if self.shelf.is_full() {
+            // Others may have taken some back, or given them up.
+            let store = self.delivery.outbox.store.clone();
+            let names = off("deliver", move || store.dead_names()).await?;
+            self.shelf.retain(&names);
+        }
+        self.is_held = self.shelf.is_full();
+        if self.is_held != was_held {
+            if self.is_held {
+                tracing::error!(
+                    "there are too many dead letters: nothing is sent until some are replayed or discarded"
+                );
+            }
+            let (store, is_held) = (self.delivery.outbox.store.clone(), self.is_held);
+            off("deliver", move || store.set_held(is_held)).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes away what has to go, and out of the books what has gone; another time where others are at the folder.
+    async fn sweep(&mut self) -> Result<()> {
+        if self.overdue.is_empty() && self.gone == Ledger::default() {
             return Ok(());
         }
-        self.delivery.outbox.settle(std::mem::take(&mut self.gone)).await
+        let (overdue, mut gone) = (std::mem::take(&mut self.overdue), self.gone);
+        let overdue = Arc::new(overdue);
+        let going = Arc::clone(&overdue);
+        let swept = self.delivery.outbox.locked_soon("deliver", move |store| {
+            gone.join(going.go(store)?);
+            store.settle_books(gone)
+        });
+        match swept.await? {
+            Some(()) => self.gone = Ledger::default(),
+            None => self.overdue = Arc::into_inner(overdue).unwrap_or_default(),
+        }
+        Ok(())
     }
 
     fn enqueue(&mut self, waiting: Waiting) {
@@ -185,7 +262,7 @@ impl Course {
     /// Begins what is due.
     fn begin(&mut self) {
         let clock = Arc::clone(self.cx.clock());
-        while !self.is_disabled && clock.monotonic() >= self.paused_until {
+        while self.may_send() && clock.monotonic() >= self.paused_until {
             let Some(waiting) = self.queue.next(clock.now()) else { return };
             match Admitted::by(&self.breaker, clock.monotonic()) {
                 Ok(admitted) => {
@@ -202,6 +279,10 @@ impl Course {
         }
     }
 
+    fn may_send(&self) -> bool {
+        !self.is_disabled && !self.is_held && !self.shelf.is_full()
+    }
+
     fn pause(&mut self, wait: Duration) {
         self.paused_until = self.paused_until.max(self.cx.clock().monotonic().saturating_add(wait));
     }
@@ -209,7 +290,7 @@ impl Course {
     /// How long there is nothing to do but what others bring.
     fn wait(&self, round: Duration) -> Duration {
         let clock = self.cx.clock();
-        let due = self.queue.due_in(clock.now()).filter(|_| !self.is_disabled);
+        let due = self.queue.due_in(clock.now()).filter(|_| self.may_send());
         let due = due.map(|due| due.max(self.paused_until.saturating_sub(clock.monotonic())));
         due.map_or(round, |due| due.min(round))
     }
@@ -219,18 +300,20 @@ impl Course {
         if let Some(wait) = pause {
             self.pause(wait);
         }
+        // The clock may have been set back while it was under way.
+        let sane = |due| self.delivery.settings.schedule.sane(due, self.cx.clock().now());
         match next {
-            Next::Again(waiting, due) => self.queue.back(waiting, due),
+            Next::Again(waiting, due) => self.queue.back(waiting, sane(due)),
             Next::Disabled(waiting, due) => {
                 self.is_disabled = true;
-                self.queue.back(waiting, due);
+                self.queue.back(waiting, sane(due));
             }
             Next::Ended { name, fate, at, bytes } => {
                 self.queue.gone(&name);
                 if fate == Fate::Delivered {
                     self.gone.add(bytes);
                 }
-                self.shelf.add(name, fate, at, bytes);
+                self.shelf.add(name.to_string(), fate, at, bytes);
             }
             Next::Lost(name) | Next::Left(name) => self.queue.gone(&name),
         }

@@ -17,7 +17,7 @@ const LONGEST_TYPE: usize = 255;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Send {
-    /// What is sent, as JSON.
+    /// What is sent, as JSON. Numbers beyond 64 bits, or with more digits than a double has, change on the way: use `body`.
     pub(super) payload: Option<Value>,
     /// The same as text, sent as it is.
     pub(super) body: Option<String>,
@@ -54,13 +54,13 @@ pub(super) enum State {
     Dead,
 }
 
-/// Input of `replay`: one of both.
+/// Input of `replay` and `discard`: one of both.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Replay {
-    /// The dead letter that is taken back.
+pub(super) struct Letters {
+    /// The dead letter.
     pub(super) id: Option<String>,
-    /// All of them are.
+    /// All of them.
     pub(super) all: bool,
 }
 
@@ -69,6 +69,13 @@ pub(super) struct Replay {
 pub(super) struct Replayed {
     /// How many were taken back.
     pub(super) replayed: usize,
+}
+
+/// Output of `discard`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Discarded {
+    /// How many were given up.
+    pub(super) discarded: usize,
 }
 
 /// Input of `enable` and `outbox`: nothing.
@@ -96,6 +103,8 @@ pub(super) struct Outbox {
     pub(super) bytes: u64,
     /// How many bytes they may become.
     pub(super) max_size: u64,
+    /// There are too many dead letters: nothing is sent until some are replayed or discarded.
+    pub(super) held: bool,
     /// Since when the endpoint wants nothing; null: it is enabled.
     pub(super) disabled: Option<Stopped>,
     /// The dead letters that died last, the last first, 100 at most.

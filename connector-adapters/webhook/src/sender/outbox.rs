@@ -37,15 +37,17 @@ use tokio::sync::{Mutex, Notify};
 
 pub(super) use ledger::Ledger;
 pub(super) use put::{Put, Room};
-pub(super) use repair::{Found, Waiting};
+pub(super) use repair::{AT_ONCE, Found, Waiting};
 pub(super) use replay::Replay;
 pub(super) use store::{Disabled, Store, fault, is_full, off};
 
 use super::message::Message;
 
 /// How often, and how long in between, another process is waited for that is at the folder.
-const LOCK_ATTEMPTS: u32 = 2_000;
+const LOCK_ATTEMPTS: u32 = 6_000;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
+/// The same for who delivers, and comes again soon.
+const SOON: u32 = 20;
 
 /// A dead letter, for those who decide what is to become of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -69,6 +71,7 @@ pub(super) struct Standing {
     pub(super) waiting: usize,
     pub(super) damaged: usize,
     pub(super) dead: Vec<Letter>,
+    pub(super) is_held: bool,
     pub(super) disabled: Option<Disabled>,
 }
 
@@ -77,7 +80,7 @@ pub(super) struct Standing {
 pub(super) struct Outbox {
     pub(super) store: Store,
     room: Room,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     /// One of this process at a time: the folder's lock does not queue.
     gate: Arc<Mutex<()>>,
     /// Rings when something was put in.
@@ -105,9 +108,33 @@ impl Outbox {
         operation: &'static str,
         work: impl FnOnce(&Store) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
+        let done = self.locked_within(operation, LOCK_ATTEMPTS, work).await?;
+        done.ok_or_else(|| {
+            Error::transient(operation, "other processes are at the outbox, and do not leave it")
+        })
+    }
+
+    /// The same for who can do it another time. None: others are at it.
+    ///
+    /// # Errors
+    /// Transient when the disk fails; Config when the folder may not be written.
+    pub(super) async fn locked_soon<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Store) -> io::Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
+        self.locked_within(operation, SOON, work).await
+    }
+
+    async fn locked_within<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        attempts: u32,
+        work: impl FnOnce(&Store) -> io::Result<T> + Send + 'static,
+    ) -> Result<Option<T>> {
         let _turn = self.gate.lock().await;
         let mut work = Some(work);
-        for attempt in 0..LOCK_ATTEMPTS {
+        for attempt in 0..attempts {
             if attempt > 0 {
                 self.clock.sleep(LOCK_PAUSE).await;
             }
@@ -119,11 +146,11 @@ impl Outbox {
                 mine.map_or_else(|| Err(io::Error::other("nothing to do")), |work| work(&store)).map(Ok)
             });
             match tried.await? {
-                Ok(done) => return Ok(done),
+                Ok(done) => return Ok(Some(done)),
                 Err(back) => work = back,
             }
         }
-        Err(Error::transient(operation, "other processes are at the outbox, and do not leave it"))
+        Ok(None)
     }
 
     /// Puts a message in.
@@ -155,7 +182,8 @@ impl Outbox {
     /// # Errors
     /// As [`locked`](Self::locked).
     pub(super) async fn enable(&self) -> Result<bool> {
-        let was = self.locked("enable", Store::enable).await?;
+        let now = self.clock.now();
+        let was = self.locked("enable", move |store| store.enable(now)).await?;
         self.bell.notify_one();
         Ok(was)
     }
@@ -165,12 +193,15 @@ impl Outbox {
     /// # Errors
     /// As [`locked`](Self::locked).
     pub(super) async fn standing(&self) -> Result<Standing> {
-        self.locked("outbox", |store| {
+        let store = self.store.clone();
+        off("outbox", move || {
+            store.prepare()?;
             Ok(Standing {
                 ledger: store.ledger()?,
                 waiting: store.waiting_count()?,
                 damaged: store.damaged_count()?,
                 dead: store.dead_letters()?,
+                is_held: store.is_held()?,
                 disabled: store.disabled()?,
             })
         })
@@ -186,6 +217,15 @@ impl Outbox {
         off("health", move || store.disabled()).await
     }
 
+    /// Whether there are too many dead letters for anything to be sent.
+    ///
+    /// # Errors
+    /// As [`locked`](Self::locked).
+    pub(super) async fn is_held(&self) -> Result<bool> {
+        let store = self.store.clone();
+        off("health", move || store.is_held()).await
+    }
+
     /// Makes it whole, for who delivers.
     ///
     /// # Errors
@@ -194,11 +234,13 @@ impl Outbox {
         self.locked("open outbox", Store::repair).await
     }
 
-    /// Takes what is gone out of the books.
+    /// Gives up a dead letter. False: there is none.
     ///
     /// # Errors
     /// As [`locked`](Self::locked).
-    pub(super) async fn settle(&self, gone: Ledger) -> Result<()> {
-        self.locked("outbox", move |store| store.settle_books(gone)).await
+    pub(super) async fn discard(&self, id: String) -> Result<bool> {
+        let discarded = self.locked("discard", move |store| store.discard(&id)).await?;
+        self.bell.notify_one();
+        Ok(discarded)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use connector_sdk::Timestamp;
 use super::{outbox::Waiting, schedule::Schedule};
 
 /// A place: the order in which messages were accepted, and a name where two have one place.
-type Place = (u64, String);
+type Place = (u64, Arc<str>);
 
 /// What waits.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub(super) struct Queue {
     limit: usize,
     waiting: BTreeMap<Place, (Timestamp, Waiting)>,
     by_due: BTreeSet<(Timestamp, Place)>,
-    under_way: BTreeSet<String>,
+    under_way: BTreeSet<Arc<str>>,
 }
 
 impl Queue {
@@ -32,7 +33,7 @@ impl Queue {
 
     /// One more waits, until it is due. One that is here already is not taken twice.
     pub(super) fn add(&mut self, waiting: Waiting, due: Timestamp) {
-        let place = (waiting.order, waiting.name.clone());
+        let place = (waiting.order, Arc::clone(&waiting.name));
         if self.under_way.contains(&waiting.name) || self.waiting.contains_key(&place) {
             return;
         }
@@ -51,7 +52,7 @@ impl Queue {
         }
         self.by_due.remove(&(due, place.clone()));
         let (_, waiting) = self.waiting.remove(&place)?;
-        self.under_way.insert(waiting.name.clone());
+        self.under_way.insert(Arc::clone(&waiting.name));
         Some(waiting)
     }
 
@@ -72,6 +73,11 @@ impl Queue {
     /// It does not wait any more.
     pub(super) fn gone(&mut self, name: &str) {
         self.under_way.remove(name);
+    }
+
+    /// Those that are under way.
+    pub(super) fn under_way(&self) -> &BTreeSet<Arc<str>> {
+        &self.under_way
     }
 
     /// How long until something is due; none: nothing is, however long it takes.
@@ -101,7 +107,7 @@ mod tests {
     }
 
     fn message(order: u64) -> Waiting {
-        Waiting { name: format!("m{order}"), order, accepted_at: at(0), spent: 0, due: None }
+        Waiting { name: format!("m{order}").into(), order, accepted_at: at(0), bytes: 1, spent: 0, due: None }
     }
 
     fn queue(ordered: bool, limit: usize, dues: &[(u64, i64)]) -> Queue {

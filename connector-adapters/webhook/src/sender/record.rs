@@ -78,7 +78,8 @@ pub(super) fn entry(name: &str, origin: &str, ended: &Ended) -> Result<Entry> {
     let body = serde_json::to_vec(&record)
         .map_err(|error| Error::bug(super::DELIVERIES, "a record cannot be written").with_source(error))?;
     Ok(Entry {
-        id: format!("{name}:{}", progress.round),
+        // An end that is told again is the same; another end of a message with this id is another.
+        id: format!("{name}:{}:{}", progress.round, ended_at.as_millis()),
         received_at: *ended_at,
         head: Bytes::from(json!({ "id": id }).to_string()),
         body: Bytes::from(body),

@@ -1,6 +1,10 @@
 //! What is kept of messages that have ended, and for how long: ids that may come again, and dead letters.
 
-use std::{collections::VecDeque, io, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    io,
+    time::Duration,
+};
 
 use connector_sdk::Timestamp;
 
@@ -11,41 +15,67 @@ use super::{
 
 /// How long the id of a message that was delivered is known: whoever sends it again is told that it was.
 const REMEMBER: Duration = Duration::from_secs(3 * 86_400);
-/// How many of them, and how many dead letters, are kept at most; of more the oldest go.
-const MOST: usize = 100_000;
+/// How many of them at most: each is a file. Of more the oldest are forgotten.
+const MOST_TOLD: usize = 100_000;
+/// How many dead letters there may be: nothing is sent while there are more, because an endpoint that refuses all for a
+/// while must not make us lose what was accepted.
+const MOST_DEAD: usize = 100_000;
 /// How many files one sweep takes away: the disk has other things to do.
 const AT_ONCE: usize = 1_000;
 
-/// The oldest stands first.
+/// What is kept.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
+    /// The oldest first.
     told: VecDeque<(Timestamp, String)>,
-    dead: VecDeque<(Timestamp, String, u64)>,
+    dead: BTreeMap<String, (Timestamp, u64)>,
     dead_bytes: u64,
     /// How much dead letters may take.
     max_dead_bytes: u64,
+    /// How long they are kept.
+    keep_dead: Duration,
 }
 
 impl Shelf {
     /// What was found.
     pub(super) fn new(
         told: Vec<(Timestamp, String)>,
-        dead: Vec<(Timestamp, String, u64)>,
+        dead: BTreeMap<String, (Timestamp, u64)>,
         max_dead_bytes: u64,
+        keep_dead: Duration,
     ) -> Self {
-        let dead_bytes = dead.iter().map(|(_, _, bytes)| bytes).sum();
-        Self { told: told.into(), dead: dead.into(), dead_bytes, max_dead_bytes }
+        let dead_bytes = dead.values().map(|(_, bytes)| bytes).sum();
+        Self { told: told.into(), dead, dead_bytes, max_dead_bytes, keep_dead }
     }
 
     /// One more has ended.
     pub(super) fn add(&mut self, name: String, fate: Fate, at: Timestamp, bytes: u64) {
+        self.lift(&name);
         match fate {
             Fate::Delivered => self.told.push_back((at, name)),
             Fate::Dead => {
-                self.dead.push_back((at, name, bytes));
+                self.dead.insert(name, (at, bytes));
                 self.dead_bytes = self.dead_bytes.saturating_add(bytes);
             }
         }
+    }
+
+    /// One is no dead letter any more.
+    pub(super) fn lift(&mut self, name: &str) {
+        if let Some((_, bytes)) = self.dead.remove(name) {
+            self.dead_bytes = self.dead_bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Whether there are as many dead letters as there may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.dead.len() >= MOST_DEAD || self.dead_bytes >= self.max_dead_bytes
+    }
+
+    /// Only these are dead letters yet: others have been taken back, or discarded, by another process.
+    pub(super) fn retain(&mut self, names: &BTreeSet<String>) {
+        self.dead.retain(|name, _| names.contains(name));
+        self.dead_bytes = self.dead.values().map(|(_, bytes)| bytes).sum();
     }
 
     /// What has to go now.
@@ -53,17 +83,13 @@ impl Shelf {
         let mut overdue = Overdue::default();
         while let Some((at, _)) = self.told.front()
             && overdue.forget.len() < AT_ONCE
-            && (now.saturating_since(*at) > REMEMBER || self.told.len() > MOST)
+            && (now.saturating_since(*at) > REMEMBER || self.told.len() > MOST_TOLD)
         {
             overdue.forget.extend(self.told.pop_front());
         }
-        while let Some((_, _, bytes)) = self.dead.front()
-            && overdue.bury.len() < AT_ONCE
-            && (self.dead.len() > MOST || self.dead_bytes > self.max_dead_bytes)
-        {
-            self.dead_bytes = self.dead_bytes.saturating_sub(*bytes);
-            overdue.bury.extend(self.dead.pop_front().map(|(at, name, _)| (at, name)));
-        }
+        let old = self.dead.iter().filter(|(_, (at, _))| now.saturating_since(*at) > self.keep_dead);
+        overdue.bury = old.take(AT_ONCE).map(|(name, (at, _))| (*at, name.clone())).collect();
+        overdue.bury.iter().for_each(|(_, name)| self.lift(name));
         overdue
     }
 }
@@ -80,6 +106,12 @@ impl Overdue {
         self.forget.is_empty() && self.bury.is_empty()
     }
 
+    /// What is left of it when some more has to go.
+    pub(super) fn join(&mut self, mut more: Self) {
+        self.forget.append(&mut more.forget);
+        self.bury.append(&mut more.bury);
+    }
+
     /// Takes it away, and says how much room that made. Under the lock: a dead letter may be taken back meanwhile.
     ///
     /// # Errors
@@ -90,8 +122,9 @@ impl Overdue {
             store.forget(name, *at)?;
         }
         for (at, name) in &self.bury {
-            if let Some(bytes) = store.bury(name, *at)? {
-                tracing::warn!(name, "there are too many dead letters; the oldest is given up");
+            // One whose end is not known was found so: when it died is none of the times there are.
+            let died_at = Some(*at).filter(|at| *at != Timestamp::from_millis(0));
+            if let Some(bytes) = store.bury(name, died_at)? {
                 gone.add(bytes);
             }
         }
@@ -103,23 +136,41 @@ impl Overdue {
 mod tests {
     use super::*;
 
+    const MONTH: Duration = Duration::from_secs(30 * 86_400);
+
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_millis(0) + Duration::from_secs(seconds)
     }
 
+    fn shelf(told: Vec<(Timestamp, String)>) -> Shelf {
+        Shelf::new(told, BTreeMap::new(), 25, MONTH)
+    }
+
     #[test]
-    fn ids_are_known_for_three_days_and_dead_letters_while_they_fit() {
-        let mut shelf = Shelf::new(vec![(at(0), "a".to_owned())], Vec::new(), 25);
+    fn ids_are_known_for_three_days_and_dead_letters_for_a_month() {
+        let mut shelf = shelf(vec![(at(1), "a".to_owned())]);
         shelf.add("b".to_owned(), Fate::Delivered, at(100), 10);
-        assert!(shelf.overdue(at(3 * 86_400)).is_empty());
-        let overdue = shelf.overdue(at(3 * 86_400 + 1));
+        shelf.add("c".to_owned(), Fate::Dead, at(100), 10);
+        assert!(shelf.overdue(at(3 * 86_400 + 1)).is_empty());
+        let overdue = shelf.overdue(at(3 * 86_400 + 2));
         assert_eq!((overdue.forget.len(), overdue.bury.len()), (1, 0));
-        for (name, seconds) in [("c", 1), ("d", 2)] {
-            shelf.add(name.to_owned(), Fate::Dead, at(seconds), 10);
+        let overdue = shelf.overdue(at(100) + MONTH + Duration::from_secs(1));
+        assert_eq!(overdue.bury, [(at(100), "c".to_owned())]);
+        assert_eq!(shelf.dead_bytes, 0);
+    }
+
+    #[test]
+    fn dead_letters_are_never_given_up_for_others_and_one_counts_once_however_often_it_dies() {
+        let mut shelf = shelf(Vec::new());
+        for seconds in 1..10 {
+            shelf.add("a".to_owned(), Fate::Dead, at(seconds), 10);
         }
-        assert!(shelf.overdue(at(200)).is_empty());
-        shelf.add("e".to_owned(), Fate::Dead, at(3), 10);
-        assert_eq!(shelf.overdue(at(200)).bury, [(at(1), "c".to_owned())]);
-        assert!(shelf.overdue(at(200)).is_empty());
+        assert!(!shelf.is_full() && shelf.overdue(at(100)).is_empty());
+        shelf.add("b".to_owned(), Fate::Dead, at(10), 20);
+        assert!(shelf.is_full() && shelf.overdue(at(100)).is_empty());
+        shelf.retain(&BTreeSet::from(["a".to_owned()]));
+        assert!(!shelf.is_full());
+        shelf.add("a".to_owned(), Fate::Delivered, at(11), 10);
+        assert_eq!(shelf.dead_bytes, 0);
     }
 }

@@ -55,6 +55,7 @@ fn each_value_that_does_not_fit_is_named() {
         (("headers", json!({ "Host": "x" })), "headers"),
         (("headers", json!({ "a b": "x" })), "headers"),
         (("headers", json!({ "X-A": "x\r\ny" })), "headers"),
+        (("headers", json!({ "X-Team": "Zürich" })), "headers"),
         (("headers", json!({ "X-A": "x", "x-a": "y" })), "headers"),
         (("schedule", json!([])), "schedule"),
         (("schedule", json!(["0s", "0s"])), "schedule"),
@@ -78,4 +79,6 @@ fn each_value_that_does_not_fit_is_named() {
     }
     let both = [("ordered", json!(true)), ("concurrency", json!(2))];
     assert!(check(&both).unwrap_err().message().contains("`concurrency`"));
+    let both = [("outbox", json!({ "path": "x", "max_size": "1MiB" })), ("max_response", json!("64KiB"))];
+    assert!(check(&both).unwrap_err().message().contains("`max_response`"));
 }

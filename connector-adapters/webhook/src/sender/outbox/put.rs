@@ -6,7 +6,7 @@ use super::super::{
     message::{Message, name_of},
     progress::{Ended, Fate},
 };
-use super::store::{ENDED, NEW, QUEUE, Store, TOLD};
+use super::store::{ENDED, NEW, QUEUE, Store, TOLD, present};
 
 /// How much an outbox takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,14 @@ pub(in crate::sender) struct Room {
     pub(in crate::sender) max_size: u64,
     /// How many they are, at most: of each something stands in memory while it is delivered.
     pub(in crate::sender) max_count: u64,
+}
+
+impl Room {
+    /// Bytes that are left free on the disk, so that what is in the outbox has room to leave it: ends, the journal, Bronze.
+    /// An outbox that fills its disk could never be emptied again.
+    fn way_out(self) -> u64 {
+        (self.max_size / 2).clamp(4 << 20, 192 << 20)
+    }
 }
 
 /// What came of putting a message in.
@@ -65,16 +73,26 @@ impl Store {
         if ledger.count >= room.max_count || ledger.bytes.saturating_add(bytes) > room.max_size {
             return Ok(Put::Full);
         }
-        self.draft(NEW, &name, &file, true)?;
-        if let Err(error) = self.sync(NEW) {
-            return Ok(Put::Unsure(error.to_string()));
+        if self.disk.free(&self.root)? < bytes.saturating_add(room.way_out()) {
+            return Ok(Put::Full);
         }
+        self.draft(NEW, &name, &file, true)?;
+        let synced = self.sync_name(&name);
         ledger.add(bytes);
         if self.set_ledger(&ledger).is_err() {
             // Without any, all is counted again.
             self.forget_ledger();
         }
-        Ok(Put::Kept)
+        Ok(synced.map_or_else(|error| Put::Unsure(error.to_string()), |()| Put::Kept))
+    }
+
+    /// Makes the name of a new message durable, in whichever folder it is by now.
+    fn sync_name(&self, name: &str) -> io::Result<()> {
+        self.sync(NEW)?;
+        match present(self.disk.read(&self.path(NEW, name), 0, 1))? {
+            Some(_) => Ok(()),
+            None => self.sync(QUEUE),
+        }
     }
 
     /// Looks in the order in which a message moves, so that one that moves meanwhile is seen all the same.

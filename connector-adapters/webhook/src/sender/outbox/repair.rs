@@ -3,22 +3,31 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    sync::Arc,
 };
 
 use connector_sdk::Timestamp;
 
 use super::super::{
-    message::{Head, Message},
+    message::Message,
     progress::{Ended, Fate, Progress},
 };
-use super::store::{DEAD, ENDED, FOLDERS, NEW, QUEUE, Store, TOLD, TRIES, UNFINISHED};
+use super::{
+    Ledger,
+    store::{DEAD, ENDED, FOLDERS, NEW, QUEUE, Store, TOLD, TRIES, UNFINISHED, is_full},
+};
+
+/// Messages that are taken at once: what is due has to be begun in between.
+pub(in crate::sender) const AT_ONCE: usize = 2_000;
 
 /// A message that waits for its next attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sender) struct Waiting {
-    pub(in crate::sender) name: String,
+    pub(in crate::sender) name: Arc<str>,
     pub(in crate::sender) order: u64,
     pub(in crate::sender) accepted_at: Timestamp,
+    /// Bytes of its file.
+    pub(in crate::sender) bytes: u64,
     /// Attempts that count.
     pub(in crate::sender) spent: usize,
     /// When it may be tried again; none: it is new.
@@ -34,8 +43,8 @@ pub(in crate::sender) struct Found {
     pub(in crate::sender) untold: Vec<(String, Ended)>,
     /// What has ended before, the oldest first, without the dead letters.
     pub(in crate::sender) told: Vec<(Timestamp, String)>,
-    /// The dead letters and their bytes, the oldest first.
-    pub(in crate::sender) dead: Vec<(Timestamp, String, u64)>,
+    /// The dead letters: when they died, and their bytes.
+    pub(in crate::sender) dead: BTreeMap<String, (Timestamp, u64)>,
 }
 
 impl Store {
@@ -51,93 +60,102 @@ impl Store {
                 }
             }
         }
-        let ends = |folder| -> io::Result<BTreeMap<String, Ended>> {
-            let mut found = BTreeMap::new();
-            for name in self.names(folder)? {
-                if let Some(ended) = self.told_by(folder, &name)? {
-                    found.insert(name, ended);
-                }
+        let mut untold = BTreeMap::new();
+        for name in self.names(ENDED)? {
+            if let Some(ended) = self.told_by::<Ended>(ENDED, &name)? {
+                untold.insert(name, ended);
             }
-            Ok(found)
-        };
-        let (untold, told) = (ends(ENDED)?, ends(TOLD)?);
+        }
+        // There may be many, and each may hold an answer: only this of them stays in memory.
+        let mut ends: BTreeMap<String, (Fate, Timestamp, u64)> = BTreeMap::new();
+        for name in self.names(TOLD)? {
+            if let Some(ended) = self.told_by::<Ended>(TOLD, &name)? {
+                ends.insert(name, (ended.fate, ended.ended_at, ended.bytes));
+            }
+        }
+        for (name, ended) in &untold {
+            ends.insert(name.clone(), (ended.fate, ended.ended_at, ended.bytes));
+        }
         for folder in [NEW, QUEUE] {
             for name in self.names(folder)? {
-                if let Some(ended) = untold.get(&name).or_else(|| told.get(&name)) {
-                    self.settle(&name, folder, ended.fate)?;
+                if let Some((fate, ..)) = ends.get(&name) {
+                    self.settle(&name, folder, *fate)?;
                 }
             }
         }
+        let mut dead = BTreeMap::new();
         for name in self.names(DEAD)? {
-            let ended = untold.get(&name).or_else(|| told.get(&name));
-            if ended.is_some_and(|ended| ended.fate == Fate::Delivered) {
+            match ends.get(&name) {
                 // It was taken back, and the crash has forgotten only that.
-                self.remove(DEAD, &name)?;
+                Some((Fate::Delivered, ..)) => self.remove(DEAD, &name)?,
+                Some((Fate::Dead, at, bytes)) => drop(dead.insert(name, (*at, *bytes))),
+                None => {
+                    let bytes = self.read_or_put_aside(DEAD, &name)?.map_or(0, |bytes| bytes.len() as u64);
+                    dead.insert(name, (Timestamp::from_millis(0), bytes));
+                }
             }
         }
-        let mut found = Found { waiting: self.queued()?, ..Found::default() };
-        found.waiting.extend(self.take_new()?);
-        let waiting: BTreeSet<&str> = found.waiting.iter().map(|waiting| waiting.name.as_str()).collect();
+        let mut waiting = self.take(QUEUE, &BTreeSet::new(), usize::MAX)?;
+        waiting.extend(self.take(NEW, &BTreeSet::new(), usize::MAX)?);
+        let names: BTreeSet<&str> = waiting.iter().map(|waiting| &*waiting.name).collect();
         for name in self.names(TRIES)? {
-            if !waiting.contains(name.as_str()) {
+            if !names.contains(name.as_str()) {
                 self.remove(TRIES, &name)?;
             }
         }
-        let dead: BTreeSet<String> = self.names(DEAD)?.into_iter().collect();
-        let letter = |name: &String| {
-            let ended = untold.get(name).or_else(|| told.get(name));
-            ended.map_or((Timestamp::from_millis(0), name.clone(), 0), |ended| {
-                (ended.ended_at, name.clone(), ended.bytes)
-            })
-        };
-        found.dead = dead.iter().map(letter).collect();
-        found.dead.sort_unstable();
-        let delivered = told.iter().filter(|(name, _)| !dead.contains(*name));
-        found.told = delivered.map(|(name, ended)| (ended.ended_at, name.clone())).collect();
-        found.told.sort_unstable();
-        found.untold = untold.into_iter().collect();
-        let mut ledger = self.count()?;
-        ledger.order = ledger.order.max(self.ledger()?.order);
-        self.set_ledger(&ledger)?;
-        Ok(found)
+        let mut ledger = Ledger { order: self.ledger_as_it_is()?.order, ..Ledger::default() };
+        for waiting in &waiting {
+            ledger.add(waiting.bytes);
+            ledger.order = ledger.order.max(waiting.order);
+        }
+        dead.values().for_each(|(_, bytes)| ledger.add(*bytes));
+        match self.set_ledger(&ledger) {
+            // Without any, all is counted again: a full disk must not keep its outbox from being emptied.
+            Err(error) if is_full(&error) => self.forget_ledger(),
+            set => set?,
+        }
+        let delivered = ends.into_iter().filter(|(name, (fate, ..))| {
+            *fate == Fate::Delivered && !untold.contains_key(name)
+        });
+        let mut told: Vec<_> = delivered.map(|(name, (_, at, _))| (at, name)).collect();
+        told.sort_unstable();
+        Ok(Found { waiting, untold: untold.into_iter().collect(), told, dead })
     }
 
-    /// Takes what was put in since the last time.
+    /// Takes what was put in since the last time, some of it where it is much; what is named is left for the next time.
+    /// Under the lock, where the order matters: a folder that changes while it is listed may show the later of two.
     ///
     /// # Errors
     /// As the file system says.
-    pub(in crate::sender) fn take_new(&self) -> io::Result<Vec<Waiting>> {
-        let mut taken = Vec::new();
-        for name in self.names(NEW)? {
-            match self.head(NEW, &name)? {
-                Some(head) if self.shift(&name, NEW, QUEUE)? => taken.push(self.waiting(name, head)?),
-                Some(_) => {}
-                None => self.put_aside(&name, NEW)?,
+    pub(in crate::sender) fn take_new(&self, but: &BTreeSet<Arc<str>>) -> io::Result<Vec<Waiting>> {
+        self.take(NEW, but, AT_ONCE)
+    }
+
+    fn take(&self, folder: &str, but: &BTreeSet<Arc<str>>, most: usize) -> io::Result<Vec<Waiting>> {
+        let mut found = Vec::new();
+        for name in self.names(folder)? {
+            if but.contains(name.as_str()) {
+                continue;
             }
+            let Some(bytes) = self.read_or_put_aside(folder, &name)? else { continue };
+            let length = bytes.len() as u64;
+            match Message::decode(bytes) {
+                Some(Message { head, .. }) => found.push((head.order, name, head.accepted_at, length)),
+                None => self.put_aside(&name, folder)?,
+            }
+        }
+        // The first, so that nothing of what is left comes before what is taken.
+        found.sort_unstable();
+        found.truncate(most);
+        let mut taken = Vec::with_capacity(found.len());
+        for (order, name, accepted_at, bytes) in found {
+            if folder == NEW && !self.shift(&name, NEW, QUEUE)? {
+                continue;
+            }
+            let Progress { spent, due, .. } = self.progress(&name)?;
+            taken.push(Waiting { name: name.into(), order, accepted_at, bytes, spent, due });
         }
         Ok(taken)
-    }
-
-    fn queued(&self) -> io::Result<Vec<Waiting>> {
-        let mut queued = Vec::new();
-        for name in self.names(QUEUE)? {
-            match self.head(QUEUE, &name)? {
-                Some(head) => queued.push(self.waiting(name, head)?),
-                None => self.put_aside(&name, QUEUE)?,
-            }
-        }
-        Ok(queued)
-    }
-
-    fn head(&self, folder: &str, name: &str) -> io::Result<Option<Head>> {
-        let bytes = self.read(folder, name)?;
-        Ok(bytes.and_then(Message::decode).map(|message| message.head))
-    }
-
-    fn waiting(&self, name: String, head: Head) -> io::Result<Waiting> {
-        let progress: Progress = self.told_by(TRIES, &name)?.unwrap_or_default();
-        let Progress { spent, due, .. } = progress;
-        Ok(Waiting { name, order: head.order, accepted_at: head.accepted_at, spent, due })
     }
 
     /// How far a message has come.
@@ -159,18 +177,21 @@ impl Store {
         }
     }
 
-    /// Gives up a dead letter that died then, for the room it takes. Answers how many bytes it had; none: it was taken
-    /// back meanwhile.
+    /// Gives up a dead letter, one that died then where that is said. Answers how many bytes it had; none: there is none.
+    /// Under the lock.
     ///
     /// # Errors
     /// As the file system says.
-    pub(in crate::sender) fn bury(&self, name: &str, died_at: Timestamp) -> io::Result<Option<u64>> {
-        if self.ended(name)?.is_some_and(|ended| ended.ended_at != died_at) {
+    pub(in crate::sender) fn bury(&self, name: &str, died_at: Option<Timestamp>) -> io::Result<Option<u64>> {
+        let ended = self.ended(name)?;
+        let id = ended.as_ref().map(|ended| ended.id.clone());
+        if ended.zip(died_at).is_some_and(|(ended, died_at)| ended.ended_at != died_at) {
             return Ok(None);
         }
         let Some(bytes) = self.read(DEAD, name)? else { return Ok(None) };
         self.remove(DEAD, name)?;
         self.remove(TOLD, name)?;
+        tracing::warn!(id, "a dead letter is given up");
         Ok(Some(bytes.len() as u64))
     }
 }

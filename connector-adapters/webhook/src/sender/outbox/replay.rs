@@ -19,6 +19,8 @@ pub(in crate::sender) enum Replay {
     Waits,
     /// It was delivered.
     Delivered,
+    /// It has just died, and who delivers has yet to put it among the dead letters.
+    Dying,
     /// Nobody knows it.
     Unknown,
 }
@@ -39,8 +41,7 @@ impl Store {
         if self.read(DEAD, &name)?.is_none() {
             return Ok(match ended.map(|ended| ended.fate) {
                 Some(Fate::Delivered) => Replay::Delivered,
-                // Its driver is about to put it there.
-                Some(Fate::Dead) => Replay::Waits,
+                Some(Fate::Dead) => Replay::Dying,
                 None => Replay::Unknown,
             });
         }
@@ -59,6 +60,19 @@ impl Store {
         self.sync(NEW)?;
         self.sync(DEAD)?;
         Ok(Replay::Replayed)
+    }
+
+    /// Gives up a dead letter. False: there is none. Under the lock.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub(super) fn discard(&self, id: &str) -> io::Result<bool> {
+        let name = name_of(id);
+        let Some(bytes) = self.bury(&name, None)? else { return Ok(false) };
+        let mut gone = super::Ledger::default();
+        gone.add(bytes);
+        self.settle_books(gone)?;
+        Ok(true)
     }
 
     /// The ids of the dead letters, the one that died last first, with when it did.

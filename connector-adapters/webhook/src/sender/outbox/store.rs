@@ -1,6 +1,7 @@
 //! The files of an outbox, and the few steps that they are changed by. All of it blocks.
 
 use std::{
+    collections::BTreeSet,
     io::{self, ErrorKind, Write as _},
     path::PathBuf,
     sync::Arc,
@@ -28,6 +29,10 @@ pub(super) const FOLDERS: [&str; 7] = [NEW, QUEUE, TRIES, ENDED, TOLD, DEAD, DAM
 pub(super) const UNFINISHED: &str = ".unfinished";
 /// While the endpoint wants nothing.
 const DISABLED: &str = "disabled";
+/// While there are too many dead letters.
+const HELD: &str = "held";
+/// When it was enabled last.
+const ENABLED: &str = "enabled";
 
 /// Why nothing is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +133,7 @@ impl Store {
     /// # Errors
     /// As the file system says.
     pub(in crate::sender) fn message(&self, name: &str) -> io::Result<Option<(Message, u64)>> {
-        let bytes = self.disk.read(&self.path(QUEUE, name), 0, usize::MAX)?;
+        let Some(bytes) = self.read_or_put_aside(QUEUE, name)? else { return Ok(None) };
         let length = bytes.len() as u64;
         let message = Message::decode(bytes);
         if message.is_none() {
@@ -137,8 +142,21 @@ impl Store {
         Ok(message.map(|message| (message, length)))
     }
 
+    /// What stands there; one file that cannot be read must not stop all others.
+    pub(super) fn read_or_put_aside(&self, folder: &str, name: &str) -> io::Result<Option<Vec<u8>>> {
+        match self.read(folder, name) {
+            Err(error) if is_rotten(&error) => {
+                self.put_aside(name, folder)?;
+                Ok(None)
+            }
+            read => read,
+        }
+    }
+
     pub(super) fn put_aside(&self, name: &str, from: &str) -> io::Result<()> {
         tracing::error!(name, "a message of the outbox is damaged, and put aside in `damaged`");
+        // Its attempts are not those of a message that comes under its id.
+        self.remove(TRIES, name)?;
         self.shift(name, from, DAMAGED).map(drop)
     }
 
@@ -170,11 +188,36 @@ impl Store {
 
     /// Puts a message that has ended where it belongs.
     pub(super) fn settle(&self, name: &str, from: &str, fate: Fate) -> io::Result<()> {
+        // First, because who takes a dead letter back puts others in their place.
+        self.remove(TRIES, name)?;
         match fate {
-            Fate::Delivered => self.remove(from, name)?,
-            Fate::Dead => drop(self.shift(name, from, DEAD)?),
+            Fate::Delivered => self.remove(from, name),
+            Fate::Dead => self.shift(name, from, DEAD).map(drop),
         }
-        self.remove(TRIES, name)
+    }
+
+    /// The names of the dead letters.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub(in crate::sender) fn dead_names(&self) -> io::Result<BTreeSet<String>> {
+        Ok(self.names(DEAD)?.into_iter().collect())
+    }
+
+    /// Says to other processes whether there are too many dead letters.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub(in crate::sender) fn set_held(&self, is_held: bool) -> io::Result<()> {
+        if is_held { self.draft("", HELD, &[], false) } else { self.remove("", HELD) }
+    }
+
+    /// Whether there are too many dead letters, as who delivers has said last.
+    ///
+    /// # Errors
+    /// As the file system says.
+    pub(in crate::sender) fn is_held(&self) -> io::Result<bool> {
+        Ok(self.read("", HELD)?.is_some())
     }
 
     /// Why nothing is sent; none: it is.
@@ -189,19 +232,28 @@ impl Store {
         Ok(Some(serde_json::from_slice(&bytes).unwrap_or_else(|_| unknown())))
     }
 
-    /// From now on nothing is sent, durably.
+    /// From now on nothing is sent, durably; one at a time. An answer to an attempt that began before the endpoint was
+    /// enabled is out of date: false, and nothing is changed.
     ///
     /// # Errors
     /// As the file system says.
-    pub(in crate::sender) fn disable(&self, why: &Disabled) -> io::Result<()> {
-        self.place("", DISABLED, &json(why)?)
+    pub(in crate::sender) fn disable(&self, why: &Disabled, began_at: Timestamp) -> io::Result<bool> {
+        let enabled: Option<Timestamp> = self.told_by("", ENABLED)?;
+        if enabled.is_some_and(|at| began_at <= at) {
+            return Ok(false);
+        }
+        if self.disabled()?.is_none() {
+            self.place("", DISABLED, &json(why)?)?;
+        }
+        Ok(true)
     }
 
-    /// From now on it is again, durably. False: it was not disabled.
+    /// From now on it is again, durably. False: it was not disabled. Under the lock.
     ///
     /// # Errors
     /// As the file system says.
-    pub(in crate::sender) fn enable(&self) -> io::Result<bool> {
+    pub(in crate::sender) fn enable(&self, now: Timestamp) -> io::Result<bool> {
+        self.place("", ENABLED, &json(&now)?)?;
         let was = present(self.disk.remove(&self.root.join(DISABLED)))?.is_some();
         self.disk.sync_dir(&self.root)?;
         Ok(was)
@@ -224,6 +276,11 @@ pub(super) fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 /// Whether there may be room again without anybody's doing but ours.
 pub(in crate::sender) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// Whether the medium has lost what the file held: `EIO`, `EBADMSG`, `EUCLEAN` of Linux. Other failures may pass.
+fn is_rotten(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(5 | 74 | 117))
 }
 
 /// What a failure of the disk means to who asked for the operation.

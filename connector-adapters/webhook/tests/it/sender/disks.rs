@@ -4,7 +4,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use connector_bronze::Disk as _;
@@ -23,11 +26,18 @@ use super::{
 pub(crate) struct TestDisk {
     memory: MemoryDisk,
     locked: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// Bytes that it says are free.
+    free: Arc<AtomicU64>,
 }
 
 impl TestDisk {
     pub(crate) fn shared(memory: &MemoryDisk) -> Arc<dyn Disk> {
-        Arc::new(Self { memory: memory.clone(), locked: Arc::default() })
+        Self::with_room(memory, Arc::new(AtomicU64::new(u64::MAX)))
+    }
+
+    /// One that says that so many bytes are free.
+    pub(crate) fn with_room(memory: &MemoryDisk, free: Arc<AtomicU64>) -> Arc<dyn Disk> {
+        Arc::new(Self { memory: memory.clone(), locked: Arc::default(), free })
     }
 }
 
@@ -78,6 +88,9 @@ impl Disk for TestDisk {
     }
     fn read(&self, file: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         self.memory.read(file, offset, length)
+    }
+    fn free(&self, _: &Path) -> io::Result<u64> {
+        Ok(self.free.load(Ordering::SeqCst))
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.memory.sync_dir(dir)

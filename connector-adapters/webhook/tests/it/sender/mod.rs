@@ -2,6 +2,7 @@
 
 mod acting;
 mod answers;
+mod bounds;
 mod disks;
 mod endpoint;
 mod guarded;
