@@ -73,7 +73,8 @@ impl Endpoint {
                 let pause =
                     asked.filter(|_| is_busy).map(|asked| asked.min(self.settings.schedule.retry_after_cap));
                 let most = self.settings.max_response;
-                let answer = Answer::new(response.status, &response.headers, &response.body, most).hiding(&hidden);
+                let answer =
+                    Answer::new(response.status, &response.headers, &response.body, most).hiding(&hidden);
                 Attempted { verdict, entry, answer: Some(answer), pause }
             }
             Err(error) => {

@@ -196,7 +196,10 @@ impl SenderConfig {
         }
         // What becomes of a message has to fit into the journal, with an answer that JSON writes six times as long.
         if self.max_response.0.saturating_mul(6).saturating_add(64 << 10) > self.outbox.max_size.0 / 4 {
-            return Err(wrong("max_response", "is too large for `outbox.max_size`, of which it may fill a 24th"));
+            return Err(wrong(
+                "max_response",
+                "is too large for `outbox.max_size`, of which it may fill a 24th",
+            ));
         }
         Ok(Settings {
             url,

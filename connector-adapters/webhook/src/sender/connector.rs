@@ -170,7 +170,8 @@ impl Connector for Sender {
             return Ok(Health { status: HealthStatus::Warn, message });
         }
         if self.outbox.is_held().await? {
-            let message = "there are too many dead letters, and nothing is sent until some are replayed or discarded";
+            let message =
+                "there are too many dead letters, and nothing is sent until some are replayed or discarded";
             return Ok(Health { status: HealthStatus::Warn, message: message.to_owned() });
         }
         Ok(match self.authenticate(cx).await {

@@ -51,7 +51,7 @@ pub(super) enum Next {
     /// It is due again then.
     Again(Waiting, Timestamp),
     /// It has ended.
-    Ended { name: Arc<str>, fate: Fate, at: Timestamp, bytes: u64 },
+    Ended { name: Arc<str>, fate: Fate, at: Timestamp, bytes: u64, end_bytes: u64 },
     /// The endpoint wants nothing any more; the message waits.
     Disabled(Waiting, Timestamp),
     /// It was damaged, and is put aside.
@@ -107,7 +107,9 @@ impl Delivery {
             }
             (Verdict::Again(..) | Verdict::Gone | Verdict::Dead(_), None) => {
                 let reason = match verdict {
-                    Verdict::Again(..) | Verdict::Gone => format!("given up after {} attempts: {why}", progress.spent),
+                    Verdict::Again(..) | Verdict::Gone => {
+                        format!("given up after {} attempts: {why}", progress.spent)
+                    }
                     _ => why,
                 };
                 tracing::warn!(
@@ -138,12 +140,7 @@ impl Delivery {
         .await
     }
 
-    async fn put_off(
-        &self,
-        mut waiting: Waiting,
-        mut progress: Progress,
-        due: Timestamp,
-    ) -> Result<Next> {
+    async fn put_off(&self, mut waiting: Waiting, mut progress: Progress, due: Timestamp) -> Result<Next> {
         progress.due = Some(due);
         (waiting.due, waiting.spent) = (progress.due, progress.spent);
         let name = Arc::clone(&waiting.name);
@@ -180,7 +177,8 @@ impl Delivery {
         if !self.tell(&name, &ended).await? {
             return Ok(Next::Left(name));
         }
-        Ok(Next::Ended { name, fate: ended.fate, at: ended.ended_at, bytes: ended.bytes })
+        let end_bytes = ended.size();
+        Ok(Next::Ended { name, fate: ended.fate, at: ended.ended_at, bytes: ended.bytes, end_bytes })
     }
 
     /// Tells the journal of an end, once, and puts the message where it belongs. False: a stop came before there was room.
@@ -210,10 +208,7 @@ impl Delivery {
     }
 
     /// Makes something durable; where the disk is full it waits for room. False: a stop came before there was any.
-    async fn keep(
-        &self,
-        work: impl Fn(&Store) -> io::Result<()> + Send + Sync + 'static,
-    ) -> Result<bool> {
+    async fn keep(&self, work: impl Fn(&Store) -> io::Result<()> + Send + Sync + 'static) -> Result<bool> {
         let work = Arc::new(work);
         loop {
             let (store, work) = (self.outbox.store.clone(), Arc::clone(&work));

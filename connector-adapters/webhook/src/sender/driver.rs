@@ -91,14 +91,14 @@ impl Driver {
                 return Ok(());
             }
             if ended.fate == Fate::Delivered {
-                told.push((ended.ended_at, name));
+                told.push((ended.ended_at, name, ended.size()));
             }
         }
         let settings = &delivery.settings;
         let mut course = Course {
             cx: cx.clone(),
             queue: Queue::new(settings.ordered, settings.concurrency),
-            shelf: Shelf::new(told, dead, settings.max_size / 2, settings.keep_dead),
+            shelf: Shelf::new(told, dead, settings.max_size, settings.keep_dead),
             overdue: Overdue::default(),
             gone: Ledger::default(),
             tasks: JoinSet::new(),
@@ -308,12 +308,12 @@ impl Course {
                 self.is_disabled = true;
                 self.queue.back(waiting, sane(due));
             }
-            Next::Ended { name, fate, at, bytes } => {
+            Next::Ended { name, fate, at, bytes, end_bytes } => {
                 self.queue.gone(&name);
                 if fate == Fate::Delivered {
                     self.gone.add(bytes);
                 }
-                self.shelf.add(name.to_string(), fate, at, bytes);
+                self.shelf.add(name.to_string(), fate, at, bytes, end_bytes);
             }
             Next::Lost(name) | Next::Left(name) => self.queue.gone(&name),
         }

@@ -67,7 +67,8 @@ impl Answer {
     pub(super) fn hiding(mut self, hidden: &[String]) -> Self {
         // A short one says little, and stands in many a text by chance.
         for secret in hidden.iter().filter(|secret| secret.len() >= 6) {
-            for text in [&mut self.body, &mut self.content_type, &mut self.retry_after].into_iter().flatten() {
+            for text in [&mut self.body, &mut self.content_type, &mut self.retry_after].into_iter().flatten()
+            {
                 *text = text.replace(secret.as_str(), "[secret]");
             }
         }
@@ -134,6 +135,18 @@ pub(super) struct Ended {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
     pub(super) progress: Progress,
+}
+
+impl Ended {
+    /// About how many bytes its file has.
+    pub(super) fn size(&self) -> u64 {
+        let body = |answer: &Answer| {
+            let parts = [&answer.body, &answer.body_base64, &answer.content_type, &answer.retry_after];
+            parts.into_iter().flatten().map(String::len).sum::<usize>()
+        };
+        let answer = self.progress.answer.as_ref().map_or(0, body);
+        (512 + answer + self.progress.tries.len() * 160) as u64
+    }
 }
 
 #[cfg(test)]

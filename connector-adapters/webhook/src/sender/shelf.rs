@@ -27,7 +27,10 @@ const AT_ONCE: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     /// The oldest first.
-    told: VecDeque<(Timestamp, String)>,
+    told: VecDeque<(Timestamp, String, u64)>,
+    told_bytes: u64,
+    /// How much they may take.
+    max_told_bytes: u64,
     dead: BTreeMap<String, (Timestamp, u64)>,
     dead_bytes: u64,
     /// How much dead letters may take.
@@ -37,22 +40,35 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    /// What was found.
+    /// What was found, in an outbox of this size: dead letters may take half of it, and what is known of those that were
+    /// delivered a fourth besides.
     pub(super) fn new(
-        told: Vec<(Timestamp, String)>,
+        told: Vec<(Timestamp, String, u64)>,
         dead: BTreeMap<String, (Timestamp, u64)>,
-        max_dead_bytes: u64,
+        max_size: u64,
         keep_dead: Duration,
     ) -> Self {
         let dead_bytes = dead.values().map(|(_, bytes)| bytes).sum();
-        Self { told: told.into(), dead, dead_bytes, max_dead_bytes, keep_dead }
+        let told_bytes = told.iter().map(|(_, _, bytes)| bytes).sum();
+        Self {
+            told: told.into(),
+            told_bytes,
+            max_told_bytes: max_size / 4,
+            dead,
+            dead_bytes,
+            max_dead_bytes: max_size / 2,
+            keep_dead,
+        }
     }
 
-    /// One more has ended.
-    pub(super) fn add(&mut self, name: String, fate: Fate, at: Timestamp, bytes: u64) {
+    /// One more has ended: with so many bytes as a message, and so many as an end.
+    pub(super) fn add(&mut self, name: String, fate: Fate, at: Timestamp, bytes: u64, end_bytes: u64) {
         self.lift(&name);
         match fate {
-            Fate::Delivered => self.told.push_back((at, name)),
+            Fate::Delivered => {
+                self.told.push_back((at, name, end_bytes));
+                self.told_bytes = self.told_bytes.saturating_add(end_bytes);
+            }
             Fate::Dead => {
                 self.dead.insert(name, (at, bytes));
                 self.dead_bytes = self.dead_bytes.saturating_add(bytes);
@@ -81,11 +97,14 @@ impl Shelf {
     /// What has to go now.
     pub(super) fn overdue(&mut self, now: Timestamp) -> Overdue {
         let mut overdue = Overdue::default();
-        while let Some((at, _)) = self.told.front()
+        while let Some((at, _, bytes)) = self.told.front()
             && overdue.forget.len() < AT_ONCE
-            && (now.saturating_since(*at) > REMEMBER || self.told.len() > MOST_TOLD)
+            && (now.saturating_since(*at) > REMEMBER
+                || self.told.len() > MOST_TOLD
+                || self.told_bytes > self.max_told_bytes)
         {
-            overdue.forget.extend(self.told.pop_front());
+            self.told_bytes = self.told_bytes.saturating_sub(*bytes);
+            overdue.forget.extend(self.told.pop_front().map(|(at, name, _)| (at, name)));
         }
         let old = self.dead.iter().filter(|(_, (at, _))| now.saturating_since(*at) > self.keep_dead);
         overdue.bury = old.take(AT_ONCE).map(|(name, (at, _))| (*at, name.clone())).collect();
@@ -142,15 +161,15 @@ mod tests {
         Timestamp::from_millis(0) + Duration::from_secs(seconds)
     }
 
-    fn shelf(told: Vec<(Timestamp, String)>) -> Shelf {
-        Shelf::new(told, BTreeMap::new(), 25, MONTH)
+    fn shelf(told: Vec<(Timestamp, String, u64)>) -> Shelf {
+        Shelf::new(told, BTreeMap::new(), 50, MONTH)
     }
 
     #[test]
     fn ids_are_known_for_three_days_and_dead_letters_for_a_month() {
-        let mut shelf = shelf(vec![(at(1), "a".to_owned())]);
-        shelf.add("b".to_owned(), Fate::Delivered, at(100), 10);
-        shelf.add("c".to_owned(), Fate::Dead, at(100), 10);
+        let mut shelf = shelf(vec![(at(1), "a".to_owned(), 1)]);
+        shelf.add("b".to_owned(), Fate::Delivered, at(100), 10, 1);
+        shelf.add("c".to_owned(), Fate::Dead, at(100), 10, 1);
         assert!(shelf.overdue(at(3 * 86_400 + 1)).is_empty());
         let overdue = shelf.overdue(at(3 * 86_400 + 2));
         assert_eq!((overdue.forget.len(), overdue.bury.len()), (1, 0));
@@ -160,17 +179,25 @@ mod tests {
     }
 
     #[test]
+    fn what_endpoints_have_answered_takes_no_more_than_its_share_of_the_disk() {
+        let mut shelf = shelf(vec![(at(1), "a".to_owned(), 8)]);
+        shelf.add("b".to_owned(), Fate::Delivered, at(2), 1, 8);
+        assert_eq!(shelf.overdue(at(3)).forget, [(at(1), "a".to_owned())]);
+        assert!(shelf.overdue(at(3)).is_empty());
+    }
+
+    #[test]
     fn dead_letters_are_never_given_up_for_others_and_one_counts_once_however_often_it_dies() {
         let mut shelf = shelf(Vec::new());
         for seconds in 1..10 {
-            shelf.add("a".to_owned(), Fate::Dead, at(seconds), 10);
+            shelf.add("a".to_owned(), Fate::Dead, at(seconds), 10, 1);
         }
         assert!(!shelf.is_full() && shelf.overdue(at(100)).is_empty());
-        shelf.add("b".to_owned(), Fate::Dead, at(10), 20);
+        shelf.add("b".to_owned(), Fate::Dead, at(10), 20, 1);
         assert!(shelf.is_full() && shelf.overdue(at(100)).is_empty());
         shelf.retain(&BTreeSet::from(["a".to_owned()]));
         assert!(!shelf.is_full());
-        shelf.add("a".to_owned(), Fate::Delivered, at(11), 10);
+        shelf.add("a".to_owned(), Fate::Delivered, at(11), 10, 1);
         assert_eq!(shelf.dead_bytes, 0);
     }
 }

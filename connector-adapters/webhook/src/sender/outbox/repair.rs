@@ -41,8 +41,8 @@ pub(in crate::sender) struct Found {
     pub(in crate::sender) waiting: Vec<Waiting>,
     /// What has ended, and may not be in the journal.
     pub(in crate::sender) untold: Vec<(String, Ended)>,
-    /// What has ended before, the oldest first, without the dead letters.
-    pub(in crate::sender) told: Vec<(Timestamp, String)>,
+    /// What was delivered before, the oldest first: when, and the bytes of its end.
+    pub(in crate::sender) told: Vec<(Timestamp, String, u64)>,
     /// The dead letters: when they died, and their bytes.
     pub(in crate::sender) dead: BTreeMap<String, (Timestamp, u64)>,
 }
@@ -67,14 +67,14 @@ impl Store {
             }
         }
         // There may be many, and each may hold an answer: only this of them stays in memory.
-        let mut ends: BTreeMap<String, (Fate, Timestamp, u64)> = BTreeMap::new();
+        let mut ends: BTreeMap<String, (Fate, Timestamp, u64, u64)> = BTreeMap::new();
         for name in self.names(TOLD)? {
             if let Some(ended) = self.told_by::<Ended>(TOLD, &name)? {
-                ends.insert(name, (ended.fate, ended.ended_at, ended.bytes));
+                ends.insert(name, (ended.fate, ended.ended_at, ended.bytes, ended.size()));
             }
         }
         for (name, ended) in &untold {
-            ends.insert(name.clone(), (ended.fate, ended.ended_at, ended.bytes));
+            ends.insert(name.clone(), (ended.fate, ended.ended_at, ended.bytes, ended.size()));
         }
         for folder in [NEW, QUEUE] {
             for name in self.names(folder)? {
@@ -88,7 +88,7 @@ impl Store {
             match ends.get(&name) {
                 // It was taken back, and the crash has forgotten only that.
                 Some((Fate::Delivered, ..)) => self.remove(DEAD, &name)?,
-                Some((Fate::Dead, at, bytes)) => drop(dead.insert(name, (*at, *bytes))),
+                Some((Fate::Dead, at, bytes, _)) => drop(dead.insert(name, (*at, *bytes))),
                 None => {
                     let bytes = self.read_or_put_aside(DEAD, &name)?.map_or(0, |bytes| bytes.len() as u64);
                     dead.insert(name, (Timestamp::from_millis(0), bytes));
@@ -114,10 +114,10 @@ impl Store {
             Err(error) if is_full(&error) => self.forget_ledger(),
             set => set?,
         }
-        let delivered = ends.into_iter().filter(|(name, (fate, ..))| {
-            *fate == Fate::Delivered && !untold.contains_key(name)
-        });
-        let mut told: Vec<_> = delivered.map(|(name, (_, at, _))| (at, name)).collect();
+        let delivered = ends
+            .into_iter()
+            .filter(|(name, (fate, ..))| *fate == Fate::Delivered && !untold.contains_key(name));
+        let mut told: Vec<_> = delivered.map(|(name, (_, at, _, size))| (at, name, size)).collect();
         told.sort_unstable();
         Ok(Found { waiting, untold: untold.into_iter().collect(), told, dead })
     }

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use connector_sdk::{Class, Connector as _, contract::{ActionStatus, HealthStatus}};
+use connector_sdk::{
+    Class, Connector as _,
+    contract::{ActionStatus, HealthStatus},
+};
 use connector_testkit::{clock::FastClock, disk::MemoryDisk};
 use serde_json::json;
 
@@ -83,7 +86,8 @@ async fn a_410_to_an_attempt_from_before_enabling_does_not_undo_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn too_many_dead_letters_hold_what_waits_and_none_is_given_up_for_another() {
     let (endpoint, world) = World::start().await;
-    let world = world.with("outbox", json!({ "path": "outbox", "max_size": "1MiB" })).with("ordered", json!(true));
+    let world =
+        world.with("outbox", json!({ "path": "outbox", "max_size": "1MiB" })).with("ordered", json!(true));
     endpoint.always(Reply::status(401));
     let process = world.sender();
     for number in 0..4 {
@@ -167,7 +171,8 @@ async fn a_message_that_is_damaged_or_taken_away_stops_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_nobody_reads_what_became_of_messages_sending_waits_and_a_stop_is_obeyed() {
     let (endpoint, world) = World::start().await;
-    let world = world.with("outbox", json!({ "path": "outbox", "max_size": "1MiB" })).with("concurrency", json!(1));
+    let world =
+        world.with("outbox", json!({ "path": "outbox", "max_size": "1MiB" })).with("concurrency", json!(1));
     endpoint.always(Reply::Status(200, "", "x".repeat(16 << 10)));
     let process = world.sender();
     process.accepted((0..100).map(|number| format!("m{number}"))).await;
@@ -188,7 +193,11 @@ async fn while_nobody_reads_what_became_of_messages_sending_waits_and_a_stop_is_
     let running = world.run().await;
     running.drained().await;
     running.stop().await.unwrap();
-    assert_eq!((endpoint.count(), world.deliveries().await.len()), (100, 100), "{arrived} had arrived before");
+    assert_eq!(
+        (endpoint.count(), world.deliveries().await.len()),
+        (100, 100),
+        "{arrived} had arrived before"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -227,8 +236,13 @@ async fn what_an_endpoint_echoes_of_our_secrets_is_kept_nowhere() {
     let told = world.deliveries().await;
     assert!(told[0]["answer"]["body"].as_str().unwrap().contains("Authorization"), "{}", told[0]);
     assert!(!told[0].to_string().contains("canary"), "{}", told[0]);
-    let kept = ["tries", "ended", "told", "deliveries", "dead"].map(|folder| files(&world.outbox().join(folder)));
+    let kept =
+        ["tries", "ended", "told", "deliveries", "dead"].map(|folder| files(&world.outbox().join(folder)));
     for file in kept.into_iter().flatten().filter(|file| file.is_file()) {
-        assert!(!String::from_utf8_lossy(&std::fs::read(&file).unwrap()).contains("canary"), "{}", file.display());
+        assert!(
+            !String::from_utf8_lossy(&std::fs::read(&file).unwrap()).contains("canary"),
+            "{}",
+            file.display()
+        );
     }
 }

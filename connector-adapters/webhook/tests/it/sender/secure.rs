@@ -25,7 +25,8 @@ async fn secure(name: &str) -> (String, u16) {
     let authority = params.self_signed(&key).unwrap();
     let issuer = Issuer::new(params, key);
     let own = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&own, &issuer).unwrap();
+    let certificate =
+        CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&own, &issuer).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(own.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -55,7 +56,8 @@ async fn secure(name: &str) -> (String, u16) {
 async fn a_certificate_that_is_not_trusted_is_class_config_and_the_message_waits_until_it_is() {
     let (authority, port) = secure("127.0.0.1").await;
     let world = World::new(SystemClock::shared(), &format!("https://127.0.0.1:{port}/hooks?token=canary-9f"));
-    let mut world = world.with("schedule", json!(["0s", "200ms", "200ms", "200ms", "200ms", "200ms", "200ms"]));
+    let mut world =
+        world.with("schedule", json!(["0s", "200ms", "200ms", "200ms", "200ms", "200ms", "200ms"]));
     world.network.allow_http = false;
     world.send("m").await;
     let process = world.sender();
