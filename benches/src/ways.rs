@@ -22,13 +22,13 @@ use connector_sdk::{
     record::{PageSpec, PageSplitter},
     resilience::Resilience,
 };
-use futures_util::stream::BoxStream;
+use futures_util::{TryStreamExt as _, stream::BoxStream};
 use serde_json::value::RawValue;
 
 use crate::{Cost, Outcome, usage};
 
 /// Each way's letter, and what it does.
-pub(crate) const WAYS: [(&str, &str); 9] = [
+pub(crate) const WAYS: [(&str, &str); 10] = [
     ("a", "download only"),
     ("b", "serde_json RawValue → JSONL"),
     ("c", "whole run → JSONL envelope"),
@@ -38,6 +38,7 @@ pub(crate) const WAYS: [(&str, &str); 9] = [
     ("g", "Bulk CSV: whole run → JSONL envelope"),
     ("h", "Slack messages: whole run → JSONL envelope"),
     ("i", "Slack messages: whole run → Parquet zstd 1"),
+    ("r", "Slack messages: read into batches, nothing written"),
 ];
 
 /// Reads all pages in this way, and says what this process has used.
@@ -59,6 +60,7 @@ pub(crate) fn read(way: &str, url: &str) -> Outcome<Cost> {
             "g" => bulk_run(url, out, Format::Jsonl).await,
             "h" => slack_run(url, out, Format::Jsonl).await,
             "i" => slack_run(url, out, Format::Parquet).await,
+            "r" => slack_read(url).await,
             other => Err(format!("there is no way `{other}`").into()),
         }
     })?;
@@ -136,8 +138,8 @@ async fn bulk_run(url: &str, out: &Path, format: Format) -> Outcome<(u64, u64)> 
     run_of(cx, connector, door.manifest().clone(), out, format, false, None).await
 }
 
-/// The stream `messages` of `slack/web`, as a host runs it, without our own pacing.
-async fn slack_run(url: &str, out: &Path, format: Format) -> Outcome<(u64, u64)> {
+/// `slack/web` without our own pacing.
+fn slack(url: &str) -> Outcome<(Context, Manifest, Arc<dyn Connector>)> {
     let mut resilience = Resilience::default();
     resilience.paced = false;
     let cx = Context::builder("bench", "static")
@@ -150,8 +152,33 @@ async fn slack_run(url: &str, out: &Path, format: Format) -> Outcome<(u64, u64)>
     });
     let door = connector_slack::web();
     let connector = door.connect(&RawValue::from_string(config.to_string())?, &cx)?;
+    Ok((cx, door.manifest().clone(), connector))
+}
+
+/// The stream `messages`, as a host runs it.
+async fn slack_run(url: &str, out: &Path, format: Format) -> Outcome<(u64, u64)> {
+    let (cx, manifest, connector) = slack(url)?;
     let streams = Some(vec![StreamChoice { name: "messages".into(), ..StreamChoice::default() }]);
-    run_of(cx, connector, door.manifest().clone(), out, format, false, streams).await
+    run_of(cx, connector, manifest, out, format, false, streams).await
+}
+
+/// The stream `messages`, one channel after the other, by who does something else with the records.
+async fn slack_read(url: &str) -> Outcome<(u64, u64)> {
+    let (cx, _, connector) = slack(url)?;
+    let catalog = connector.discover(&cx, Some(&["messages".into()])).await?;
+    let spec = catalog.stream("messages").ok_or("no such stream")?;
+    let stream = StreamSelection::new(Arc::new(spec.clone()));
+    let plan = connector.partitions(&cx, &stream, &StreamState::default()).await?;
+    let mut records = 0;
+    for partition in plan.partitions {
+        let mut reading = connector.read(ReadRequest::new(cx.clone(), stream.clone(), partition));
+        while let Some(message) = reading.try_next().await? {
+            if let Message::Batch(batch) = message {
+                records += batch.len() as u64;
+            }
+        }
+    }
+    Ok((records, Counters::get(&cx.counters().received_bytes)))
 }
 
 pub(crate) async fn run_of(

@@ -33,6 +33,7 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn new(username: &str, kind: Kind, secret: Secret) -> Self {
         Self { username: username.into(), kind, token: Token::new(secret) }
     }

@@ -1,14 +1,17 @@
 //! What both methods are set up with alike: how the connection is secured, and how to sign in. Typed, checked, no I/O.
 
 mod auth;
+mod profile;
 
 use std::fmt;
 
-use connector_sdk::{Error, Result};
+use connector_sdk::{Error, Network, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use auth::{Auth, Grant, Oauth, PasswordAuth, TokenAuth};
+pub(crate) use profile::Known;
+pub use profile::Profile;
 
 /// How the connection is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -24,7 +27,7 @@ pub enum Tls {
 }
 
 /// A host name, or an address, and nothing else: no scheme, port or space.
-pub(crate) fn check_host(host: &str) -> Result<()> {
+fn check_host(host: &str) -> Result<()> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'%');
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     if host.is_empty() || host.len() > 253 || !host.bytes().all(is_name) {
@@ -35,6 +38,37 @@ pub(crate) fn check_host(host: &str) -> Result<()> {
         return Err(wrong("host", "holds a port: write it as `port`"));
     }
     Ok(())
+}
+
+/// More than any vendor allows an account.
+const MOST_CONNECTIONS: u32 = 32;
+
+/// A server as both methods name it: checked against what the connection's network allows, and its host as it is dialled.
+///
+/// # Errors
+/// Config, naming the field.
+pub(crate) fn check_server(host: &str, port: Option<u16>, tls: Tls, network: &Network) -> Result<String> {
+    check_host(host)?;
+    if tls == Tls::None && !network.allow_http {
+        let what =
+            "is `none`: use `implicit` or `starttls`, or set `network.allow_http` on a network you trust";
+        return Err(wrong("tls", what));
+    }
+    if port == Some(0) {
+        return Err(wrong("port", "is 0"));
+    }
+    Ok(host.trim_start_matches('[').trim_end_matches(']').to_owned())
+}
+
+/// How many connections may be held at once.
+///
+/// # Errors
+/// Config when that is none, or too many.
+pub(crate) fn check_connections(connections: u32) -> Result<usize> {
+    if !(1..=MOST_CONNECTIONS).contains(&connections) {
+        return Err(wrong("connections", format!("is {connections}; it must be 1 to {MOST_CONNECTIONS}")));
+    }
+    Ok(connections as usize)
 }
 
 /// An error that names a field of the configuration.

@@ -9,6 +9,7 @@ mod config;
 mod connector;
 mod cost;
 mod date;
+mod fault;
 mod fetch;
 mod flags;
 mod idle;
@@ -18,7 +19,6 @@ mod manifest;
 mod messages;
 mod plan;
 mod position;
-mod profile;
 mod retry;
 mod select;
 mod session;
@@ -33,7 +33,6 @@ pub(crate) use self::wire::fuzz;
 pub use self::{
     config::{After, Attachments, ImapConfig},
     connector::Imap,
-    profile::Profile,
 };
 use crate::auth;
 

@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod admission;
 mod auth;
 mod config;
-mod fault;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -13,10 +13,8 @@ mod smtp;
 
 use connector_sdk::Factory;
 
-pub use config::{Auth, Grant, Oauth, PasswordAuth, Tls, TokenAuth};
-pub use imap::{After, Attachments, Imap, ImapConfig, Profile};
-#[doc(hidden)]
-pub use smtp::fuzz as fuzz_smtp;
+pub use config::{Auth, Grant, Oauth, PasswordAuth, Profile, Tls, TokenAuth};
+pub use imap::{After, Attachments, Imap, ImapConfig};
 pub use smtp::{AddressFields, AddressText, DkimConfig, Smtp, SmtpConfig};
 
 /// Mailboxes, read by IMAP: what a host registers as `email/imap`.

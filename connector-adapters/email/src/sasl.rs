@@ -211,26 +211,5 @@ fn broken(what: &str) -> Error {
     Error::new(Class::Permanent, OPERATION, what).with_delivery(Delivery::Answered)
 }
 
-/// These challenges in each mechanism, for a fuzzer.
-pub(crate) fn fuzz<'a>(challenges: impl Iterator<Item = &'a str> + Clone) {
-    let place = Place { host: "mx.test", port: 25 };
-    for (mechanism, kind) in [
-        (Mechanism::ScramSha256, Kind::Password),
-        (Mechanism::Plain, Kind::Password),
-        (Mechanism::Login, Kind::Password),
-        (Mechanism::XOAuth2, Kind::XOAuth2),
-        (Mechanism::OAuthBearer, Kind::OAuthBearer),
-    ] {
-        let credential = Credential::new("user", kind, connector_sdk::Secret::from("secret"));
-        let Ok(mut exchange) = Exchange::new(mechanism, &credential, place) else { continue };
-        for challenge in challenges.clone() {
-            let decoded = decode(challenge).unwrap_or_else(|_| challenge.as_bytes().to_vec());
-            let _ = exchange.step(&decoded);
-            let _ = without_secret(challenge, &credential);
-        }
-        let _ = exchange.finish();
-    }
-}
-
 #[cfg(test)]
 mod tests;

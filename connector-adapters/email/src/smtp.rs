@@ -46,18 +46,3 @@ pub(crate) fn factory() -> impl Factory {
             }
         })
 }
-
-/// What a server's bytes go through, for a fuzzer: replies, extensions, verdicts, and challenges of each mechanism.
-#[doc(hidden)]
-pub fn fuzz(bytes: &[u8]) {
-    let mut replies = reply::Replies::default();
-    let mut seen = Vec::new();
-    for piece in bytes.chunks(7) {
-        replies.push(piece);
-        while let Ok(Some(reply)) = replies.next() {
-            let _ = (ehlo::Extensions::of(&reply), fault::verdict(&reply), reply.text());
-            seen.push(reply);
-        }
-    }
-    crate::sasl::fuzz(seen.iter().filter_map(|reply| reply.lines.first()).map(String::as_str));
-}

@@ -33,7 +33,7 @@ fn template(folder: &Path, org: &FakeOrg, format: &str) -> PathBuf {
     path
 }
 
-fn start(template: &Path) -> Child {
+pub(crate) fn start(template: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_connector"))
         .args(["run", "--json", "-c"])
         .arg(template)
@@ -62,7 +62,7 @@ pub(crate) async fn until(child: &mut Child, done: impl Fn() -> bool) -> bool {
 }
 
 /// Runs to the end, and answers the run document.
-async fn finish(template: &Path) -> Value {
+pub(crate) async fn finish(template: &Path) -> Value {
     let mut child = start(template);
     until(&mut child, || false).await;
     let output = child.wait_with_output().unwrap();
@@ -185,7 +185,7 @@ async fn d_02_killed_at_random_points_each_record_stands_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes"]
 async fn d_02_the_same_five_hundred_times() {
-    for seed in 1..=20 {
-        sweep(25, seed * 0x9E37_79B9_7F4A_7C15).await;
+    for seed in 1..=20_u64 {
+        sweep(25, seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)).await;
     }
 }

@@ -16,6 +16,7 @@ mod hooks;
 mod known;
 mod login;
 mod mail;
+mod mail_crash;
 mod mistakes;
 mod new;
 mod queue;

@@ -17,6 +17,9 @@ use tokio::process::Command;
 use super::{Session, account, is_there, port, process};
 use crate::fault::{Authority, Flaw};
 
+/// What doveadm may take at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 const PROGRAM: &str = "/usr/sbin/dovecot";
 const NEEDS: &str = "apt-get install dovecot-imapd dovecot-lmtpd";
 
@@ -300,7 +303,10 @@ impl Dovecot {
         if let Some(account) = &self.account {
             command.uid(account.uid).gid(account.gid);
         }
-        let done = command.current_dir(self.folder()).output().await?;
+        command.current_dir(self.folder()).kill_on_drop(true);
+        let done = connector_sdk::clock::timeout(&SystemClock::new(), PATIENCE, command.output())
+            .await
+            .map_err(|_| io::Error::other(format!("doveadm does not end: {}", arguments.join(" "))))??;
         if !done.status.success() {
             return Err(io::Error::other(String::from_utf8_lossy(&done.stderr).into_owned()));
         }

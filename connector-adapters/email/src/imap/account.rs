@@ -13,10 +13,10 @@ use std::{
 };
 
 use connector_sdk::{
-    Class, Context, Delivery, Error, Result,
+    Context, Error, Result,
     clock::timeout,
     network::Dial,
-    resilience::{Breaker, Jitter, Outcome, RetryBudget},
+    resilience::{Jitter, RetryBudget},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -24,7 +24,7 @@ use super::{
     config::Settings,
     session::{self, Session},
 };
-use crate::auth::Login;
+use crate::{admission::Admission, auth::Login};
 
 /// A connection that was not used for so long is not trusted to be there: routers forget them, and many servers end
 /// them after half an hour (RFC 9051, 5.4).
@@ -32,8 +32,6 @@ const STALE: Duration = Duration::from_secs(5 * 60);
 /// Who has read for so long gives the connection to one who waits: a mailbox that takes hours holds up none that takes
 /// moments.
 const TURN: Duration = Duration::from_secs(10);
-/// A credential that was refused is not shown again before that: servers lock accounts that guess.
-const REFUSAL_HOLDS: Duration = Duration::from_secs(60);
 
 /// The connections of an account.
 #[derive(Debug)]
@@ -50,8 +48,7 @@ pub(crate) struct Account {
     /// The partitions that were read by this process, and which state of each was acted on last.
     pub(super) read_here: Mutex<BTreeMap<String, Option<u64>>>,
     idle: Mutex<Vec<Session>>,
-    refused: Mutex<Option<(Duration, Error)>>,
-    breaker: Breaker,
+    admission: Admission,
     pub(super) budget: RetryBudget,
     pub(super) jitter: Jitter,
 }
@@ -81,8 +78,7 @@ impl Account {
             settings,
             login,
             idle: Mutex::default(),
-            refused: Mutex::default(),
-            breaker: Breaker::new(resilience.breaker),
+            admission: Admission::new(cx),
             budget: RetryBudget::new(resilience.retry_budget),
             jitter: Jitter::new(cx.seed()),
         })
@@ -112,11 +108,7 @@ impl Account {
         cx: &Context,
         mailbox: Option<&[u8]>,
     ) -> Result<Lent> {
-        let limit = cx.resilience().deadline;
-        let permit = timeout(&**cx.clock(), limit, Arc::clone(permits).acquire_owned())
-            .await
-            .map_err(|_| Error::transient("connect", "all connections of the account are in use"))?
-            .map_err(|error| Error::bug("connect", "the account was closed").with_source(error))?;
+        let permit = free(permits, cx).await?;
         let since = cx.clock().monotonic();
         let lent = |session, is_fresh| Lent {
             session: Some(session),
@@ -136,11 +128,7 @@ impl Account {
     /// # Errors
     /// As [`lend`](Self::lend).
     pub(crate) async fn sign_in(&self, cx: &Context) -> Result<()> {
-        let _permit = self
-            .permits
-            .acquire()
-            .await
-            .map_err(|error| Error::bug("connect", "the account was closed").with_source(error))?;
+        let _permit = free(&self.permits, cx).await?;
         let session = self.connect(cx).await?;
         lock(&self.idle).push(session);
         Ok(())
@@ -155,62 +143,17 @@ impl Account {
     }
 
     async fn connect(&self, cx: &Context) -> Result<Session> {
-        let now = || cx.clock().monotonic();
-        if let Some((until, error)) = &*lock(&self.refused)
-            && now() < *until
-        {
-            return Err(error.clone());
-        }
-        let pass = self.breaker.admit(now()).map_err(|refused| {
-            Error::transient(
-                "connect",
-                "the server has failed again and again, and is left alone for a while",
-            )
-            .with_retry_after(refused.retry_in)
-        })?;
-        let mut pass = Guarded { breaker: &self.breaker, pass: Some(pass), now: now() };
-        let opened = Box::pin(session::open(cx, &self.dial, &self.settings, &self.login)).await;
-        let outcome = match &opened {
-            Ok(_) => Outcome::Success,
-            Err(error) => match error.class() {
-                // Who answered, and says that it cannot, is there.
-                Class::Transient if error.delivery() == Delivery::Answered => Outcome::Failure,
-                Class::Transient => Outcome::ConnectFailure,
-                Class::RateLimited | Class::Auth => Outcome::Answered,
-                _ => Outcome::Neutral,
-            },
-        };
-        pass.report(outcome, now());
-        if let Err(error) = &opened
-            && error.class() == Class::Auth
-        {
-            *lock(&self.refused) = Some((now().saturating_add(REFUSAL_HOLDS), error.clone()));
-        }
-        opened
+        let opening = session::open(cx, &self.dial, &self.settings, &self.login);
+        Box::pin(self.admission.open(cx, opening)).await
     }
 }
 
-/// A permission that is given back when nobody waits for the connection any more.
-struct Guarded<'a> {
-    breaker: &'a Breaker,
-    pass: Option<connector_sdk::resilience::Pass>,
-    now: Duration,
-}
-
-impl Guarded<'_> {
-    fn report(&mut self, outcome: Outcome, now: Duration) {
-        if let Some(pass) = self.pass.take() {
-            self.breaker.report(pass, outcome, now);
-        }
-    }
-}
-
-impl Drop for Guarded<'_> {
-    fn drop(&mut self) {
-        if let Some(pass) = self.pass.take() {
-            self.breaker.release(pass, self.now);
-        }
-    }
+/// Waits until a connection may be had.
+async fn free(permits: &Arc<Semaphore>, cx: &Context) -> Result<OwnedSemaphorePermit> {
+    timeout(&**cx.clock(), cx.resilience().deadline, Arc::clone(permits).acquire_owned())
+        .await
+        .map_err(|_| Error::transient("connect", "all connections of the account are in use"))?
+        .map_err(|error| Error::bug("connect", "the account was closed").with_source(error))
 }
 
 /// Counts who waits, as long as it waits.

@@ -23,6 +23,11 @@ impl Command {
         self.name
     }
 
+    /// Whether the server has to be waited for in the middle of it: nothing else may be under way then.
+    pub(crate) fn waits(&self) -> bool {
+        self.parts.len() > 1
+    }
+
     /// Appends text of our own: words, numbers, parentheses.
     #[must_use]
     pub(crate) fn raw(mut self, text: impl AsRef<[u8]>) -> Self {

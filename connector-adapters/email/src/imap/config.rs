@@ -4,8 +4,7 @@ use connector_sdk::{ByteSize, Network, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::profile::{Known, Profile};
-use crate::config::{Auth, Tls, check_host, wrong};
+use crate::config::{Auth, Known, Profile, Tls, check_connections, check_server, wrong};
 
 /// The largest message that is fetched whole, by default: what Gmail takes in is 50 MiB, Microsoft 365 150 MiB.
 const MAX_MESSAGE: ByteSize = ByteSize::mib(50);
@@ -13,8 +12,9 @@ const MAX_MESSAGE: ByteSize = ByteSize::mib(50);
 const LARGEST_MESSAGE: ByteSize = ByteSize::mib(512);
 /// A limit smaller than that would cut every header.
 const SMALLEST_MESSAGE: ByteSize = ByteSize(1 << 10);
-/// More than any vendor allows an account.
-const MOST_CONNECTIONS: u32 = 32;
+/// Each pattern is held against each mailbox that the server names.
+const MOST_PATTERNS: usize = 100;
+const LONGEST_PATTERN: usize = 1_000;
 /// Longer sets of UIDs make longer commands than some servers take (RFC 7162, 4: 8,192 bytes).
 const LARGEST_PAGE: u32 = 500;
 
@@ -134,16 +134,8 @@ impl ImapConfig {
     /// # Errors
     /// Config, naming the field.
     pub(crate) fn check(&self, network: &Network) -> Result<Settings> {
-        check_host(&self.host)?;
+        let host = check_server(&self.host, self.port, self.tls, network)?;
         self.auth.check()?;
-        if self.tls == Tls::None && !network.allow_http {
-            let what =
-                "is `none`: use `implicit` or `starttls`, or set `network.allow_http` on a network you trust";
-            return Err(wrong("tls", what));
-        }
-        if self.port == Some(0) {
-            return Err(wrong("port", "is 0"));
-        }
         if !(SMALLEST_MESSAGE..=LARGEST_MESSAGE).contains(&self.max_message) {
             let what = format!("is {}; it must be {SMALLEST_MESSAGE} to {LARGEST_MESSAGE}", self.max_message);
             return Err(wrong("max_message", what));
@@ -152,13 +144,7 @@ impl ImapConfig {
             return Err(wrong("page_size", format!("is {}; it must be 1 to {LARGEST_PAGE}", self.page_size)));
         }
         let vendor = self.profile.known(&self.host);
-        let connections = self.connections.unwrap_or(vendor.connections());
-        if !(1..=MOST_CONNECTIONS).contains(&connections) {
-            return Err(wrong(
-                "connections",
-                format!("is {connections}; it must be 1 to {MOST_CONNECTIONS}"),
-            ));
-        }
+        let connections = check_connections(self.connections.unwrap_or(vendor.connections()))?;
         let acts = !matches!(self.after, None | Some(After::MarkSeen(false) | After::Delete(false)));
         if acts && connections < 2 {
             return Err(wrong(
@@ -167,6 +153,16 @@ impl ImapConfig {
             ));
         }
         let broken = |name: &String| name.is_empty() || name == "!" || name.chars().any(char::is_control);
+        if self.mailboxes.len() > MOST_PATTERNS
+            || self.mailboxes.iter().any(|name| name.len() > LONGEST_PATTERN)
+        {
+            return Err(wrong(
+                "mailboxes",
+                format!(
+                    "holds more than {MOST_PATTERNS} patterns, or one of more than {LONGEST_PATTERN} bytes"
+                ),
+            ));
+        }
         if self.mailboxes.iter().any(broken) {
             return Err(wrong("mailboxes", "holds a name that is empty, or has control characters"));
         }
@@ -178,7 +174,7 @@ impl ImapConfig {
             Some(after) => Some(after.clone()),
         };
         Ok(Settings {
-            host: self.host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            host,
             port: self.port.unwrap_or(if self.tls == Tls::Implicit { 993 } else { 143 }),
             tls: self.tls,
             mailboxes: self.mailboxes.clone(),
@@ -187,7 +183,7 @@ impl ImapConfig {
             raw: self.raw,
             vendor,
             page_size: self.page_size as usize,
-            connections: connections as usize,
+            connections,
             sasl_ir: self.sasl_ir.unwrap_or_else(|| vendor.has_sasl_ir()),
             after,
         })

@@ -80,10 +80,17 @@ fn is_whole(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"BODY[]") && (rest.is_empty() || rest == b"<0>")
 }
 
+/// Flags and labels of a message that are looked at, and bytes of each: more nobody sets (Gmail allows 5,000 labels an
+/// account, of 225 characters).
+const MOST_WORDS: usize = 5_000;
+const LONGEST_WORD: usize = 1_000;
+
+fn words<'a>(list: &'a [Token<'_>]) -> impl Iterator<Item = &'a [u8]> {
+    list.iter().filter_map(Token::bytes).filter(|word| word.len() <= LONGEST_WORD).take(MOST_WORDS)
+}
+
 fn flags(list: &[Token<'_>]) -> Vec<String> {
-    let mut flags: Vec<String> = list
-        .iter()
-        .filter_map(Token::bytes)
+    let mut flags: Vec<String> = words(list)
         .map(|flag| String::from_utf8_lossy(flag).into_owned())
         .filter(|flag| !flag.eq_ignore_ascii_case("\\Recent"))
         .collect();
@@ -98,7 +105,7 @@ fn labels(list: &[Token<'_>]) -> Vec<String> {
     let decoded = |label: &[u8]| {
         super::utf7::decode(label).unwrap_or_else(|| String::from_utf8_lossy(label).into_owned())
     };
-    list.iter().filter_map(Token::bytes).map(decoded).collect()
+    words(list).map(decoded).collect()
 }
 
 #[cfg(test)]

@@ -10,17 +10,20 @@ use super::{
     capability::Capabilities,
     command::Command,
     config::Settings,
-    profile::Known,
     select::leave,
     session::{Done, Event, Session},
     utf7,
     wire::{Kind, Response, Token, tokens},
 };
+use crate::config::Known;
 
 /// STATUS commands that are under way at once, where each mailbox has to be asked for.
 const AT_ONCE: usize = 16;
 /// More mailboxes than that no account has.
 const MOST: usize = 100_000;
+
+/// A longer name is none that anybody has given: file systems take 255 bytes a level.
+const LONGEST_NAME: usize = 4_096;
 
 /// A mailbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,20 +122,34 @@ async fn ask_each(
             let Some(mailbox) = mailboxes.get(*at) else { continue };
             let command =
                 Command::new("STATUS").string(&mailbox.raw, &session.capabilities).raw(" ").raw(items);
-            session.begin(command).await?;
-        }
-        while !session.is_idle() {
-            match session.event().await? {
-                Event::Data(response) => found.take(&response)?,
-                // It went away since it was listed, or is not for us: a read of it says so.
-                Event::Done(_, Done::Ok(_) | Done::Refused(_, Class::Permanent)) | Event::Continue(_) => {}
-                Event::Done(_, refused) => return refused.ok("status").map(drop),
+            let waits = command.waits();
+            if waits {
+                answers(session, &mut found).await?;
+            }
+            match session.begin(command).await {
+                // The server does not want to hear the name out.
+                Err(error) if waits && error.class() == Class::Permanent && session.is_idle() => {}
+                begun => drop(begun?),
             }
         }
+        answers(session, &mut found).await?;
         for at in some {
             if let Some(mailbox) = mailboxes.get_mut(*at) {
                 mailbox.status = found.statuses.get(&mailbox.raw).copied();
             }
+        }
+    }
+    Ok(())
+}
+
+/// Takes the answers to all that is under way.
+async fn answers(session: &mut Session, found: &mut Found) -> Result<()> {
+    while !session.is_idle() {
+        match session.event().await? {
+            Event::Data(response) => found.take(&response)?,
+            // It went away since it was listed, or is not for us: a read of it says so.
+            Event::Done(_, Done::Ok(_) | Done::Refused(_, Class::Permanent)) | Event::Continue(_) => {}
+            Event::Done(_, refused) => return refused.ok("status").map(drop),
         }
     }
     Ok(())
@@ -221,7 +238,7 @@ impl Found {
 fn mailbox(tokens: &[Token<'_>]) -> Option<Mailbox> {
     let [attributes, delimiter, name, ..] = tokens else { return None };
     let attributes = attributes.list()?.iter().filter_map(Token::bytes);
-    let raw = canonical(name.bytes()?);
+    let raw = canonical(name.bytes().filter(|name| name.len() <= LONGEST_NAME)?);
     let delimiter = delimiter.bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()?.chars().next());
     Some(Mailbox {
         name: utf7::decode(&raw).unwrap_or_else(|| shown(&raw)),

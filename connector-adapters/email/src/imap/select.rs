@@ -4,11 +4,11 @@ use connector_sdk::{Class, Delivery, Error, Result};
 
 use super::{
     command::Command,
+    fault::Refusal,
     session::{Done, Session},
     uids::UidSet,
     wire::{Kind, Response, Token, tokens},
 };
-use crate::fault::Refusal;
 
 /// Messages that may come between opening a mailbox and asking for them.
 const LATECOMERS: u64 = 100_000;

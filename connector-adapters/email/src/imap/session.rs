@@ -15,12 +15,10 @@ pub(crate) use self::open::open;
 use super::{
     capability::Capabilities,
     command::Command,
+    fault::{Refusal, said},
     wire::{Kind, Response, Status, Wire},
 };
-use crate::{
-    auth::Credential,
-    fault::{Refusal, shown},
-};
+use crate::auth::Credential;
 
 /// A tag: what a command is known by.
 pub(crate) type Tag = u64;
@@ -49,8 +47,10 @@ pub(crate) struct Session {
     is_dead: bool,
     /// When it was last used, by the monotonic clock.
     pub(crate) used_at: Duration,
-    /// While somebody signs in: who, and with what. The server may say it back.
-    shows: Option<Credential>,
+    /// Who signs in or has signed in, and with what. The server may say it back.
+    told: Option<Credential>,
+    /// What is refused now is refused to the credential.
+    is_signing_in: bool,
 }
 
 /// What came.
@@ -100,7 +100,8 @@ impl Session {
             unreadable: 0,
             is_dead: false,
             used_at: cx.clock().monotonic(),
-            shows: None,
+            told: None,
+            is_signing_in: false,
         }
     }
 
@@ -200,7 +201,8 @@ impl Session {
                 let done = if condition.status == Status::Ok {
                     Done::Ok(condition.code.map(|(name, rest)| (name.to_ascii_uppercase(), rest.to_vec())))
                 } else {
-                    let (refusal, class) = Refusal::classified(&condition, self.shows.as_ref());
+                    let (refusal, class) =
+                        Refusal::classified(&condition, self.told.as_ref(), self.is_signing_in);
                     Done::Refused(refusal, class)
                 };
                 self.learn(condition.code.filter(|_| condition.status == Status::Ok));
@@ -208,14 +210,14 @@ impl Session {
             }
             Kind::Status(condition) if condition.status == Status::Bye => {
                 self.is_dead = true;
-                let (refusal, class) = Refusal::classified(&condition, self.shows.as_ref());
+                let (refusal, class) =
+                    Refusal::classified(&condition, self.told.as_ref(), self.is_signing_in);
                 return Err(refusal.into_error("read", class).with_delivery(Delivery::Unknown));
             }
             Kind::Status(condition) => {
-                if condition.code.is_some_and(|(name, _)| name.eq_ignore_ascii_case(b"ALERT"))
-                    && self.shows.is_none()
-                {
-                    tracing::warn!(text = shown(condition.text), "the server wants people to know");
+                if condition.code.is_some_and(|(name, _)| name.eq_ignore_ascii_case(b"ALERT")) {
+                    let text = said(condition.text, self.told.as_ref());
+                    tracing::warn!(text, "the server wants people to know");
                 }
                 self.learn(condition.code);
                 (None, false)

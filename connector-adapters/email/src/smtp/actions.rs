@@ -4,7 +4,7 @@
 //! and whose answer was lost is ambiguous, for each recipient that it was for, and not sent again under the same key. The
 //! Message-ID is drawn from the key: who gets a mail twice all the same can see that it is one.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicBool, time::Duration};
 
 use aws_lc_rs::rand;
 use connector_sdk::{
@@ -51,9 +51,10 @@ impl Actor {
     /// can be opened. What became of a mail is in the outcome.
     pub(super) async fn act(&self, cx: &Context, request: ActionRequest) -> Result<ActionOutcome> {
         let ActionRequest { name, input, idempotency_key: key, .. } = request;
+        let given = input;
         let input = match name.as_str() {
-            "send" => read::<Send>(input)?,
-            "alert" => read::<Alert>(input)?.compose()?,
+            "send" => read::<Send>(given.clone())?,
+            "alert" => read::<Alert>(given.clone())?.compose()?,
             other => {
                 let what = format!("this connector has no action `{}`", other.escape_debug());
                 return Err(Error::config("act", what));
@@ -64,34 +65,24 @@ impl Actor {
         let mail = self.mail(cx, &input, mark.as_ref())?;
         let Some(mark) = mark else {
             let known = vec![None; mail.recipients.len()];
-            let delivered = self.deliverer.deliver(cx, &mail, input.dsn.as_ref(), known).await?;
+            let delivered =
+                self.deliverer.deliver(cx, &mail, input.dsn.as_ref(), known, &AtomicBool::default()).await?;
             return outcome(cx, &mail, delivered);
         };
         let page = self.ledger.page(mark);
         let mut page = page.lock().await;
+        page.claim(&name, &given)?;
         let names: Vec<String> = mail.recipients.iter().map(ToString::to_string).collect();
-        let known: Vec<Option<Fate>> = names.iter().map(|name| ledger::settled(&page, name)).collect();
-        let pending = names.iter().zip(&known).filter(|(_, fate)| fate.is_none());
-        let pending: Vec<String> = pending.map(|(name, _)| name.clone()).collect();
-        // Before anything is sent: who is dropped in the middle must not forget.
-        for name in &pending {
-            let cut_off = Fate::unknown("an earlier call with this key was cut off while it was sending");
-            page.insert(name.clone(), cut_off);
-        }
-        let delivered = self.deliverer.deliver(cx, &mail, input.dsn.as_ref(), known).await;
+        let (known, begun) = page.begin(&names);
+        let delivered = self.deliverer.deliver(cx, &mail, input.dsn.as_ref(), known, &begun).await;
         let delivered = match delivered {
             Ok(delivered) => delivered,
             Err(error) => {
-                // Nothing was sent.
-                pending.iter().for_each(|name| {
-                    page.remove(name);
-                });
+                page.take_back();
                 return Err(error);
             }
         };
-        for (name, fate) in names.into_iter().zip(&delivered.fates) {
-            page.insert(name, fate.clone());
-        }
+        page.note(names.into_iter().zip(delivered.fates.iter().cloned()));
         outcome(cx, &mail, delivered)
     }
 

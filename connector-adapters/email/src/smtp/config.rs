@@ -10,8 +10,7 @@ use super::{
 };
 use crate::{
     auth::Vendor,
-    config::{Auth, Tls, check_host, wrong},
-    imap::Profile,
+    config::{Auth, Profile, Tls, check_connections, check_server, wrong},
 };
 
 /// The largest mail that is composed, by default: what large vendors take from each other.
@@ -20,7 +19,6 @@ const MAX_MESSAGE: ByteSize = ByteSize::mib(50);
 const LARGEST_MESSAGE: ByteSize = ByteSize::mib(512);
 /// Sessions at once, by default.
 const CONNECTIONS: u32 = 4;
-const MOST_CONNECTIONS: u32 = 32;
 
 /// The `config:` of an `email/smtp` connection.
 ///
@@ -90,29 +88,14 @@ impl SmtpConfig {
     /// # Errors
     /// Config, naming the field.
     pub(crate) fn check(&self, network: &Network) -> Result<Settings> {
-        check_host(&self.host)?;
+        let host = check_server(&self.host, self.port, self.tls, network)?;
         self.auth.as_ref().map_or(Ok(()), Auth::check)?;
-        if self.tls == Tls::None && !network.allow_http {
-            let what =
-                "is `none`: use `implicit` or `starttls`, or set `network.allow_http` on a network you trust";
-            return Err(wrong("tls", what));
-        }
-        if self.port == Some(0) {
-            return Err(wrong("port", "is 0"));
-        }
         if self.max_message.0 == 0 || self.max_message > LARGEST_MESSAGE {
             let what = format!(
                 "is {}; it must be more than nothing, and at most {LARGEST_MESSAGE}",
                 self.max_message
             );
             return Err(wrong("max_message", what));
-        }
-        let connections = self.connections.unwrap_or(CONNECTIONS);
-        if !(1..=MOST_CONNECTIONS).contains(&connections) {
-            return Err(wrong(
-                "connections",
-                format!("is {connections}; it must be 1 to {MOST_CONNECTIONS}"),
-            ));
         }
         let named = |field: &'static str| {
             move |_| {
@@ -135,7 +118,7 @@ impl SmtpConfig {
             Tls::None => 25,
         };
         Ok(Settings {
-            host: self.host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+            host,
             port: self.port.unwrap_or(default_port),
             tls: self.tls,
             return_path: return_path.transpose().map_err(named("return_path"))?,
@@ -143,7 +126,7 @@ impl SmtpConfig {
             from,
             helo,
             max_message: self.max_message.as_usize(),
-            connections: connections as usize,
+            connections: check_connections(self.connections.unwrap_or(CONNECTIONS))?,
             vendor: vendor(self.profile, &self.host),
         })
     }

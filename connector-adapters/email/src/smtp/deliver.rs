@@ -4,7 +4,7 @@
 //! was put off gets another round, alone, after the wait that the server asked for or one of ours. Who was refused does
 //! not, and who may have got it never does.
 
-use std::time::Duration;
+use std::{sync::atomic::AtomicBool, time::Duration};
 
 use connector_sdk::{
     Class, Context, Counters, Delivery, Error, Result,
@@ -67,7 +67,8 @@ impl Deliverer {
         Self { gate, budget, jitter: Jitter::new(cx.seed()) }
     }
 
-    /// Delivers. `known` says of some recipients what has become of them before: they are not sent to again.
+    /// Delivers. `known` says of some recipients what has become of them before: they are not sent to again. `begun` says,
+    /// whatever becomes of this call, whether a mail has begun to go out.
     ///
     /// # Errors
     /// When nobody was sent anything, and nobody can be as things are: Config, Auth, Permanent.
@@ -77,6 +78,7 @@ impl Deliverer {
         mail: &Mail,
         dsn: Option<&Dsn>,
         known: Vec<Option<Fate>>,
+        begun: &AtomicBool,
     ) -> Result<Delivered> {
         let limits = Limits::new(cx.clock(), cx.resilience());
         self.budget.deposit(cx.clock().monotonic());
@@ -92,7 +94,7 @@ impl Deliverer {
         let mut progress = Progress { fates: known, owed, dsn: None, rounds: 0 };
         while !progress.owed.is_empty() {
             progress.rounds += 1;
-            let stop = self.round(cx, mail, dsn, &mut progress, &limits).await?;
+            let stop = self.round(cx, mail, (dsn, begun), &mut progress, &limits).await?;
             if stop || !self.wait(cx, &mut progress, &limits).await {
                 break;
             }
@@ -110,7 +112,7 @@ impl Deliverer {
         &self,
         cx: &Context,
         mail: &Mail,
-        dsn: Option<&Dsn>,
+        (dsn, begun): (Option<&Dsn>, &AtomicBool),
         progress: &mut Progress,
         limits: &Limits,
     ) -> Result<bool> {
@@ -145,6 +147,7 @@ impl Deliverer {
                 bytes: &mail.bytes,
                 needs_utf8: mail.needs_utf8,
                 dsn,
+                begun,
             };
             Counters::add(&counters.requests, 1);
             let fates = session.send(envelope).await;

@@ -14,6 +14,8 @@ const GREYLISTED: Duration = Duration::from_secs(60);
 const FULL: Duration = Duration::from_secs(30 * 60);
 /// How long who is told to slow down stays away: limits of large vendors are by the minute.
 const THROTTLED: Duration = Duration::from_secs(60);
+/// Who names a shorter wait in a text is asked no sooner than this: such a wait does not count as an attempt.
+const SHORTEST_WAIT: Duration = Duration::from_secs(10);
 /// A wait that a text names is believed up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
@@ -81,7 +83,7 @@ fn named_wait(text: &str) -> Option<Duration> {
         Some(Duration::from_secs(count.saturating_mul(unit)))
     };
     let found = words.windows(2).find_map(of).or_else(|| words.iter().find_map(|word| clock(word)));
-    found.filter(|wait| !wait.is_zero()).map(|wait| wait.min(LONGEST_WAIT))
+    found.filter(|wait| !wait.is_zero()).map(|wait| wait.clamp(SHORTEST_WAIT, LONGEST_WAIT))
 }
 
 /// `00:04:59`.

@@ -208,11 +208,12 @@ impl Session {
     /// A server's words as they may be shown: without what we have told it in confidence, and not too long.
     pub(super) fn shown(&self, reply: &Reply) -> String {
         const LONGEST: usize = 1_000;
-        let text: String = reply.text().chars().take(LONGEST).collect();
-        match &self.credential {
-            Some(credential) => without_secret(&text, credential),
-            None => connector_sdk::secret::redacted(&text),
-        }
+        // Cut afterwards: half of a secret would not be known for one.
+        let text = match &self.credential {
+            Some(credential) => without_secret(&reply.text(), credential),
+            None => connector_sdk::secret::redacted(&reply.text()),
+        };
+        text.chars().take(LONGEST).collect()
     }
 
     /// Says goodbye. Whatever becomes of that, everything is done.

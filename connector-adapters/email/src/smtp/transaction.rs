@@ -9,7 +9,11 @@
 //! The replies to MAIL, every RCPT and DATA are all read, pipelined or not (RFC 2920, 3.1): one refused recipient takes
 //! the mail from nobody else. Where all are refused and the server wants the mail all the same, it gets a lone dot.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use connector_sdk::{Class, Error};
 
@@ -102,8 +106,16 @@ impl Fate {
 
     /// The server has had enough recipients for one transaction (RFC 5321, 4.5.3.1.10).
     pub(super) fn is_for_the_next(&self) -> bool {
-        let is_too_many = |code: &String| code.ends_with(".5.3");
-        self.kind == Kind::Deferred && self.enhanced.as_ref().is_some_and(is_too_many)
+        self.kind == Kind::Deferred && self.is_of_too_many()
+    }
+
+    /// By the enhanced code where there is one, otherwise by the code, which may mean a full disk too: then it is said
+    /// again when the recipient stands alone.
+    fn is_of_too_many(&self) -> bool {
+        match &self.enhanced {
+            Some(code) => code.ends_with(".5.3"),
+            None => matches!(self.code, Some(452 | 552)),
+        }
     }
 }
 
@@ -117,6 +129,8 @@ pub(super) struct Envelope<'a> {
     /// Its headers hold more than ASCII.
     pub(super) needs_utf8: bool,
     pub(super) dsn: Option<&'a Dsn>,
+    /// Is set when the mail begins to go out.
+    pub(super) begun: &'a AtomicBool,
 }
 
 impl Session {
@@ -164,6 +178,12 @@ impl Session {
         if self.wire.has_more() {
             self.wire.give_up();
             return Err(Error::transient(OPERATION, "the server has said more than it was asked"));
+        }
+        if !self.wire.has_time() {
+            return Err(Error::transient(
+                OPERATION,
+                "it was not tried: too little time is left to hear of its end",
+            ));
         }
         let asked: Vec<usize> = (0..fates.len()).filter(|index| fates[*index].is_none()).collect();
         let Some(sender) = self.mail_command(&envelope, &asked) else {
@@ -214,7 +234,7 @@ impl Session {
             if is_wanted { Some(self.wire.ask(OPERATION, "DATA").await?) } else { None }
         };
         match data {
-            Some(reply) if reply.code == 354 && is_wanted => self.content(envelope.bytes).await,
+            Some(reply) if reply.code == 354 && is_wanted => self.content(envelope).await,
             Some(reply) if reply.code == 354 => {
                 // The server waits for a mail that is for nobody: none is sent, and what it says of that is nothing to us.
                 if self.wire.say(OPERATION, b".\r\n").await.is_ok() {
@@ -237,11 +257,12 @@ impl Session {
     }
 
     /// The mail and its end. From the first byte of the end on nobody knows what the server has heard.
-    async fn content(&mut self, bytes: &[u8]) -> Result<Fate, Error> {
+    async fn content(&mut self, Envelope { bytes, begun, .. }: Envelope<'_>) -> Result<Fate, Error> {
         if self.wire.has_more() {
             // It would be taken for the answer to the end of the mail.
             return Err(self.out_of_step(354));
         }
+        begun.store(true, Ordering::Relaxed);
         self.wire.say(OPERATION, &stuffed(bytes)).await?;
         let answered = match self.wire.say(OPERATION, b".\r\n").await {
             Ok(()) => self.wire.hear_final(OPERATION).await,
@@ -265,7 +286,12 @@ impl Session {
         if is_moot || reply.is_done() {
             return reply.is_done() && !is_moot;
         }
-        *fate = Some(self.fate(reply));
+        let mut of = self.fate(reply);
+        if of.code == Some(552) && of.is_of_too_many() {
+            // The code that servers of old have for it (RFC 5321, 4.5.3.1.10).
+            (of.kind, of.class) = (Kind::Deferred, Some(Class::Transient));
+        }
+        *fate = Some(of);
         false
     }
 
@@ -336,7 +362,9 @@ impl Session {
     fn recipient_command(&self, envelope: &Envelope<'_>, recipient: &Address) -> String {
         let mut command = format!("RCPT TO:<{recipient}>");
         if let Some(dsn) = envelope.dsn.filter(|_| self.extensions.dsn) {
-            let words: Vec<&str> = dsn.notify.iter().map(Notify::word).collect();
+            let mut words: Vec<&str> = dsn.notify.iter().map(Notify::word).collect();
+            words.sort_unstable();
+            words.dedup();
             let _ = write!(
                 command,
                 " NOTIFY={}",

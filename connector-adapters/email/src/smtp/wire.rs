@@ -34,6 +34,8 @@ pub(super) struct Limits {
     until: Duration,
     reply: Duration,
     idle: Duration,
+    /// With less time than that a mail is not begun: nobody would hear how it ends.
+    enough: Duration,
 }
 
 impl Limits {
@@ -44,12 +46,18 @@ impl Limits {
             until: clock.monotonic() + settings.deadline,
             reply: settings.attempt_timeout,
             idle: settings.idle_timeout,
+            enough: settings.attempt_timeout.min(settings.deadline / 4),
         }
     }
 
     /// What is left of the operation.
     pub(super) fn left(&self) -> Duration {
         self.until.saturating_sub(self.clock.monotonic())
+    }
+
+    /// Whether there is time for a mail and for the answer to it.
+    pub(super) fn has_time(&self) -> bool {
+        self.left() >= self.enough
     }
 
     /// Waits for something, at most so long and not beyond the end of the operation.
@@ -91,6 +99,11 @@ impl Wire {
     /// Nothing is said any more.
     pub(super) fn give_up(&mut self) {
         self.is_over = true;
+    }
+
+    /// Whether there is time for a mail and for the answer to it.
+    pub(super) fn has_time(&self) -> bool {
+        self.limits.has_time()
     }
 
     /// Whether the server has said something that it was not asked for, or half of it.

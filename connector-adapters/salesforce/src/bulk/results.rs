@@ -322,3 +322,51 @@ pub(crate) fn is_too_large(error: &Error) -> bool {
 fn wrong(message: &'static str) -> Error {
     Error::new(Class::Permanent, "results", message).with_delivery(Delivery::Answered)
 }
+
+#[cfg(test)]
+mod tests {
+    use connector_sdk::{
+        Timestamp,
+        http::{HeaderMap, HeaderValue, StatusCode},
+    };
+
+    use super::*;
+
+    fn document(kind: &'static str, body: &'static [u8]) -> Result<Bytes> {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static(kind));
+        let url = "https://example.my.salesforce.com/".parse().unwrap();
+        utf8(&Response::new(
+            StatusCode::OK,
+            headers,
+            Bytes::from_static(body),
+            url,
+            Timestamp::from_millis(0),
+        ))
+    }
+
+    #[test]
+    fn a_document_in_another_charset_is_decoded_or_refused_and_one_in_utf_8_is_left_alone() {
+        let umlauts = "Id,Name\n1,Grüße\n".as_bytes();
+        for kind in
+            ["text/csv", "text/csv; charset=UTF-8", "text/csv;charset=\"utf-8\"", "text/csv; header=present"]
+        {
+            assert_eq!(document(kind, "Id,Name\n1,Grüße\n".as_bytes()).unwrap(), umlauts, "{kind}");
+        }
+        for kind in ["text/csv; charset=ISO-8859-1", "text/csv; header=present; Charset=latin1"] {
+            assert_eq!(document(kind, b"Id,Name\n1,Gr\xfc\xdfe\n").unwrap(), umlauts, "{kind}");
+        }
+        let japanese = document("text/csv; charset=Shift_JIS", b"\x93\xfa\x96{").unwrap();
+        assert_eq!(japanese, "日本".as_bytes());
+        for (kind, body) in [
+            ("text/csv; charset=of-nobody", &b"Id\n1\n"[..]),
+            ("text/csv; charset=", b"Id\n1\n"),
+            // A byte that begins a character which never comes.
+            ("text/csv; charset=Shift_JIS", b"Id\n\x93"),
+        ] {
+            let error = document(kind, body).unwrap_err();
+            assert_eq!(error.class(), Class::Permanent, "{kind}");
+            assert!(error.context().any(|(name, _)| name == "charset"), "{kind}: {error}");
+        }
+    }
+}

@@ -116,7 +116,7 @@ async fn d_01_a_queue_that_forgets_loses_nothing_however_often_its_reader_is_kil
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes"]
 async fn d_01_the_same_five_hundred_times() {
-    for seed in 1..=20 {
-        sweep(25, seed * 0x9E37_79B9_7F4A_7C15).await;
+    for seed in 1..=20_u64 {
+        sweep(25, seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)).await;
     }
 }

@@ -21,20 +21,19 @@ fn matches(pattern: &str, name: &str, delimiter: Option<char>) -> bool {
     reached[0] = true;
     for char in pattern.chars() {
         let mut next = vec![false; name.len() + 1];
-        for (at, _) in reached.iter().enumerate().filter(|(_, reached)| **reached) {
+        let mut is_open = false;
+        for (at, place) in next.iter_mut().enumerate() {
+            let is_reached = reached.get(at) == Some(&true);
+            let before = at.checked_sub(1).and_then(|before| name.get(before));
             match char {
-                '*' => next.iter_mut().skip(at).for_each(|place| *place = true),
-                '%' => {
-                    let level = name.iter().skip(at).take_while(|char| Some(**char) != delimiter).count();
-                    next.iter_mut().skip(at).take(level + 1).for_each(|place| *place = true);
+                '*' => is_open |= is_reached,
+                '%' => is_open = is_reached || (is_open && before.copied() != delimiter),
+                char => {
+                    let was_reached = at > 0 && reached.get(at - 1) == Some(&true);
+                    is_open = was_reached && before == Some(&char);
                 }
-                char if name.get(at) == Some(&char) => {
-                    if let Some(place) = next.get_mut(at + 1) {
-                        *place = true;
-                    }
-                }
-                _ => {}
             }
+            *place = is_open;
         }
         reached = next;
     }
@@ -55,7 +54,16 @@ mod tests {
         assert!(selects(&["!Spam"], "INBOX") && !selects(&["!Spam"], "Spam"));
         assert!(selects(&["*", "!Lists/*"], "Work") && !selects(&["*", "!Lists/*"], "Lists/rust"));
         assert!(selects(&["Entwürfe"], "Entwürfe") && !selects(&["sent"], "Sent"));
+        assert!(
+            selects(&["%"], "a")
+                && !selects(&["%"], "a/b")
+                && selects(&["%/%"], "a/b")
+                && selects(&["a%c"], "abc")
+        );
+        assert!(selects(&["%a%/b"], "xay/b") && !selects(&["%a%b"], "a/b") && selects(&["%/"], "a/"));
         let long = "*a".repeat(200);
         assert!(!selects(&[&long], &"a".repeat(190)), "and it ends");
+        let (long, name) = ("*%".repeat(500), "a".repeat(4_000));
+        assert!(selects(&[&long], &name) && !selects(&[&format!("{long}b")], &name), "and that soon");
     }
 }

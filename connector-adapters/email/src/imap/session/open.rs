@@ -8,11 +8,11 @@ use super::{Done, Event, Session, sign_in::sign_in};
 use crate::{
     auth::Login,
     config::Tls,
-    fault::Refusal,
     imap::{
         capability::Changes,
         command::Command,
         config::Settings,
+        fault::Refusal,
         wire::{Kind, Limits, Status, Wire},
     },
 };
@@ -78,7 +78,7 @@ async fn greeting(session: &mut Session, cx: &Context) -> Result<bool> {
                 Ok(condition.status == Status::Preauth)
             }
             _ => {
-                let (refusal, class) = Refusal::classified(&condition, None);
+                let (refusal, class) = Refusal::classified(&condition, None, false);
                 Err(refusal.into_error("connect", class))
             }
         },

@@ -6,10 +6,10 @@ use zeroize::Zeroizing;
 use super::{Done, Event, Session, open::capability};
 use crate::{
     auth::{Credential, Kind, Login},
-    fault::shown,
     imap::{
         command::Command,
         config::Settings,
+        fault::shown,
         wire::{self, Status},
     },
     sasl::{self, Exchange, Mechanism, Place},
@@ -32,9 +32,9 @@ pub(super) async fn sign_in(
     let mut is_renewed = false;
     loop {
         session.is_told = false;
-        session.shows = Some(credential.clone());
+        (session.told, session.is_signing_in) = (Some(credential.clone()), true);
         let attempted = attempt(session, settings, &credential).await;
-        session.shows = None;
+        session.is_signing_in = false;
         let refused = match attempted {
             Ok(()) => {
                 login.accepted(cx, &credential).await;
@@ -98,7 +98,7 @@ async fn authenticate(
                     // We gave up, and why tells more than that the server took note of it.
                     (_, Some(error)) => Err(error),
                     (Done::Refused(refusal, class), None) => {
-                        let said = exchange.refusal().zip(session.shows.as_ref());
+                        let said = exchange.refusal().zip(session.told.as_ref());
                         let said = said.map(|(said, credential)| sasl::without_secret(said, credential));
                         Ok(Done::Refused(refusal.because(said.as_deref()), class))
                     }

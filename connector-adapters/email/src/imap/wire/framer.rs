@@ -13,6 +13,9 @@ const SEARCH: &[u8] = b"* SEARCH ";
 const LONG: [&[u8]; 2] = [b"* ESEARCH", b"* VANISHED"];
 const LONG_LINE: usize = 12 << 20;
 
+/// The longest literal outside of FETCH: names of mailboxes.
+const NAME: usize = 64 << 10;
+
 /// What a server may say at most, each by itself, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -103,7 +106,7 @@ impl Framer {
                 Some(bytes) => {
                     let bytes = usize::try_from(bytes)
                         .ok()
-                        .filter(|bytes| *bytes <= self.limits.literal)
+                        .filter(|bytes| *bytes <= self.literal_limit(buffer))
                         .ok_or(TooLarge::Literal(bytes))?;
                     let next = end.saturating_add(bytes);
                     if next > self.limits.response {
@@ -125,6 +128,11 @@ impl Framer {
         Ok(Frame::Part(SEARCH, end + 1))
     }
 
+    /// Messages come in FETCH; what else is a literal is a name.
+    fn literal_limit(&self, buffer: &[u8]) -> usize {
+        if is_fetch(buffer) { self.limits.literal } else { self.limits.literal.min(NAME) }
+    }
+
     fn line_limit(&self, buffer: &[u8]) -> usize {
         if LONG.iter().any(|long| buffer.starts_with(long)) {
             LONG_LINE.max(self.limits.line)
@@ -132,6 +140,14 @@ impl Framer {
             self.limits.line
         }
     }
+}
+
+/// Whether a response begins `* n FETCH`.
+fn is_fetch(response: &[u8]) -> bool {
+    let Some(data) = response.strip_prefix(b"* ") else { return false };
+    let digits = data.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let name = data.get(digits..).and_then(|rest| rest.strip_prefix(b" ")).and_then(|rest| rest.get(..5));
+    digits > 0 && name.is_some_and(|name| name.eq_ignore_ascii_case(b"FETCH"))
 }
 
 /// Whether a response that begins like this may hold literals.

@@ -113,7 +113,7 @@ async fn a_wrong_password_is_shown_to_the_server_once_and_not_again_by_each_part
 }
 
 #[tokio::test]
-async fn nothing_is_taken_that_came_in_the_clear_before_tls_began() {
+async fn case_81_nothing_is_taken_that_came_in_the_clear_before_tls_began() {
     let script = Script::new()
         .say("* OK [CAPABILITY IMAP4rev1 STARTTLS] hello")
         .hear_tagged("STARTTLS")
@@ -373,7 +373,7 @@ async fn who_is_asked_to_slow_down_says_when_it_goes_on() {
 
 /// RFC 9051, 6.4.8: `5:*` is the last message, whatever its UID is.
 #[tokio::test]
-async fn the_last_message_is_not_taken_for_a_new_one_and_a_number_in_a_row_not_for_a_uid() {
+async fn case_79_the_last_message_is_not_taken_for_a_new_one_and_a_number_in_a_row_not_for_a_uid() {
     let opened = |script: Script, messages: u32| {
         script
             .hear_tagged("EXAMINE")

@@ -16,7 +16,7 @@ fn uids(records: &[Record], operation: Operation) -> Vec<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mailbox_whose_uids_mean_others_is_announced_and_read_anew() {
+async fn case_78_a_mailbox_whose_uids_mean_others_is_announced_and_read_anew() {
     for mode in MODES {
         let dovecot = dovecot!(Dovecot::builder().capabilities(mode));
         let mut ada = dovecot.session(USER).await.unwrap();

@@ -41,6 +41,27 @@ async fn a_mailbox_is_read_whole_and_then_only_what_is_new_or_gone() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_80_messages_that_are_alike_or_have_no_id_are_as_many_as_there_are() {
+    let dovecot = dovecot!(Dovecot::builder());
+    let mut ada = dovecot.session(USER).await.unwrap();
+    ada.create("Work").await.unwrap();
+    let (nameless, named) =
+        (b"\r\nthe same\r\n".as_slice(), b"Message-ID: <a@b>\r\n\r\nthe same\r\n".as_slice());
+    for mailbox in ["INBOX", "Work"] {
+        ada.append_all(mailbox, [nameless, nameless, named, named]).await.unwrap();
+    }
+    let mut reader = Reader::of(&dovecot, USER);
+    let records = reader.run("messages").await.unwrap();
+    let keys: std::collections::BTreeSet<(String, u32)> = records
+        .iter()
+        .map(|record| (record.record["mailbox"].as_str().unwrap().to_owned(), record.uid()))
+        .collect();
+    assert_eq!((records.len(), keys.len()), (8, 8));
+    let without = records.iter().filter(|record| record.record["message_id"].is_null()).count();
+    assert_eq!(without, 4, "an id that nobody has given is none");
+}
+
 /// Keeps files in memory.
 #[derive(Debug, Default)]
 struct Kept(std::sync::Mutex<Vec<bytes::Bytes>>);

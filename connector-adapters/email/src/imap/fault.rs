@@ -16,11 +16,9 @@ use std::{fmt, time::Duration};
 
 use connector_sdk::{Class, Delivery, Error, secret::redacted};
 
-use crate::{
-    auth::Credential,
-    imap::wire::{Condition, Status},
-    sasl::without_secret,
-};
+use crate::{auth::Credential, sasl::without_secret};
+
+use super::wire::{Condition, Status};
 
 /// How long to wait when a server asks us to slow down and does not say for how long. Gmail locks for hours those who
 /// do not stop ("Gmail bandwidth limits"); the run ends then and goes on with the next one.
@@ -41,18 +39,13 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    /// What was refused, and its class. While somebody signs in, `shows` is the credential, which the server may say
-    /// back in its words.
-    pub(crate) fn classified(condition: &Condition<'_>, shows: Option<&Credential>) -> (Self, Class) {
-        let text = match shows {
-            Some(credential) => {
-                let whole = String::from_utf8_lossy(
-                    condition.text.get(..condition.text.len().min(LOOKED_AT)).unwrap_or_default(),
-                );
-                shown(without_secret(&whole, credential).as_bytes())
-            }
-            None => shown(condition.text),
-        };
+    /// What was refused, and its class. `told` is what the server knows of us, and may say back in its words.
+    pub(crate) fn classified(
+        condition: &Condition<'_>,
+        told: Option<&Credential>,
+        is_signing_in: bool,
+    ) -> (Self, Class) {
+        let text = said(condition.text, told);
         // A code is a word; what is none may be anything, a secret too.
         let is_code = |name: &&[u8]| {
             let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-');
@@ -61,7 +54,7 @@ impl Refusal {
         let code = condition.code.map(|(name, _)| name).filter(is_code);
         let code = code.map(|name| String::from_utf8_lossy(name).to_ascii_uppercase()).unwrap_or_default();
         let refusal = Self { status: condition.status, code, text };
-        let class = refusal.class(&says(condition.text), shows.is_some());
+        let class = refusal.class(&says(condition.text), is_signing_in);
         (refusal, class)
     }
 
@@ -161,6 +154,13 @@ fn says(text: &[u8]) -> String {
     String::from_utf8_lossy(text.get(..text.len().min(LOOKED_AT)).unwrap_or_default()).to_lowercase()
 }
 
+/// A server's words for people, without the credential that it was told.
+pub(crate) fn said(text: &[u8], told: Option<&Credential>) -> String {
+    let Some(credential) = told else { return shown(text) };
+    let whole = String::from_utf8_lossy(text.get(..text.len().min(LOOKED_AT)).unwrap_or_default());
+    shown(without_secret(&whole, credential).as_bytes())
+}
+
 /// Words of a server as they may be shown: short, on one line, without what looks like a secret.
 pub(crate) fn shown(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text.get(..text.len().min(LOOKED_AT)).unwrap_or_default());
@@ -186,8 +186,13 @@ mod tests {
     fn class(status: Status, code: &str, text: &str, during: During) -> Class {
         let code = (!code.is_empty()).then_some((code.as_bytes(), &b""[..]));
         let credential = credential();
-        let shows = matches!(during, During::SigningIn).then_some(&credential);
-        Refusal::classified(&Condition { status, code, text: text.as_bytes() }, shows).1
+        let is_signing_in = matches!(during, During::SigningIn);
+        Refusal::classified(
+            &Condition { status, code, text: text.as_bytes() },
+            Some(&credential),
+            is_signing_in,
+        )
+        .1
     }
 
     #[derive(Clone, Copy)]
@@ -229,7 +234,7 @@ mod tests {
         for text in [&b"LOGIN ada canary-7f3a9c failed"[..], b"AUTHENTICATE PLAIN AGFkYQBjYW5hcnktN2YzYTlj?"]
         {
             let condition = Condition { status: Status::No, code: None, text };
-            let (refusal, class) = Refusal::classified(&condition, Some(&credential()));
+            let (refusal, class) = Refusal::classified(&condition, Some(&credential()), false);
             let error = format!("{:?}", refusal.into_error("sign in", class));
             assert!(!error.contains("canary") && !error.contains("AGFk"), "{error}");
         }
