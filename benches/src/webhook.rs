@@ -106,7 +106,9 @@ fn table(all: &[Vec<Done>]) {
         values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
     };
     let nginx = all.first().map_or(f64::NAN, |found| median(found, |done| done.per_second));
-    println!("| way | requests/s: median (min–max) | × nginx | p50 ms | p99 ms (max) | not 2xx | drain s (max) | peak MB (max) | n |");
+    println!(
+        "| way | requests/s: median (min–max) | × nginx | p50 ms | p99 ms (max) | not 2xx | drain s (max) | peak MB (max) | n |"
+    );
     println!("|---|---|---|---|---|---|---|---|---|");
     for ((_, what), found) in WAYS.iter().zip(all).filter(|(_, found)| !found.is_empty()) {
         let most = |of: fn(&Done) -> f64| found.iter().map(of).fold(0f64, f64::max);

@@ -107,7 +107,8 @@ pub(super) fn nginx(folder: &Path) -> Outcome<Nginx> {
     );
     let file = folder.join("nginx.conf");
     fs::write(&file, config)?;
-    let child = Command::new("nginx").arg("-p").arg(folder).arg("-c").arg(&file).stdin(Stdio::null()).spawn()?;
+    let child =
+        Command::new("nginx").arg("-p").arg(folder).arg("-c").arg(&file).stdin(Stdio::null()).spawn()?;
     let server = Server(child);
     for _ in 0..200 {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {

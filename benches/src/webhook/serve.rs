@@ -48,14 +48,15 @@ pub(crate) fn serve(way: &str, folder: &Path) -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (events, drain_seconds) = runtime.block_on(async {
         match way {
-            "verify" => listen(|clock| Ok(Arc::new(Verifying::new(clock)?) as Arc<dyn Receive>)).await.map(|()| (0, 0.0)),
+            "verify" => listen(|clock| Ok(Arc::new(Verifying::new(clock)?) as Arc<dyn Receive>))
+                .await
+                .map(|()| (0, 0.0)),
             "durable" => durable(folder).await,
             "run" => whole_run(folder).await,
             way => Err(format!("there is no way {way}").into()),
         }
     })?;
-    let end =
-        End { events, drain_seconds, cpu_seconds: usage::cpu_seconds()?, peak_mb: usage::peak_mb()? };
+    let end = End { events, drain_seconds, cpu_seconds: usage::cpu_seconds()?, peak_mb: usage::peak_mb()? };
     println!("{}", serde_json::to_string(&end)?);
     Ok(())
 }

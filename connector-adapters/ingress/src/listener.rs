@@ -4,7 +4,8 @@
 //!   its TLS handshake, and one that was answered and sends nothing more. What a body may cost is in [`BodyLimits`].
 //! - At most `max_connections` at once. For one more the connection goes that has waited longest for its sender, so that
 //!   those who say nothing, or say it slowly, are in nobody's way. Who waits for us stays.
-//! - Bodies in memory, of all connections together, have `max_in_flight` bytes; beyond that they are refused with 503.
+//! - Bodies in memory, of all connections together, have `max_in_flight` bytes. Beyond that the one has to go that takes
+//!   longest to come, and where all are there already, who comes is refused with 503.
 //! - On a stop nobody is accepted any more, who has begun is answered, and the rest is closed.
 //!
 //! A request with both a length and a transfer coding is read by its coding, and is the last one of its connection (RFC

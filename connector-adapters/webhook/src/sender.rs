@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use connector_sdk::{
-    Authenticate, Catalog, Connector, Context, Discover, Error, Factory, Identity, Manifest, Message, Plan, Read,
-    ReadRequest, Result, StreamId, StreamSelection, StreamState, contract::TypedFactory,
+    Authenticate, Catalog, Connector, Context, Discover, Error, Factory, Identity, Manifest, Message, Plan,
+    Read, ReadRequest, Result, StreamId, StreamSelection, StreamState, contract::TypedFactory,
 };
 use futures_util::{
     StreamExt as _,

@@ -12,7 +12,6 @@ mod desk;
 mod events;
 mod full;
 mod hooks;
-mod hooks;
 mod known;
 mod login;
 mod mail;

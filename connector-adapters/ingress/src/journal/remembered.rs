@@ -69,7 +69,7 @@ impl Remembered {
     /// Remembers an id, and forgets what is too old or too much.
     pub(super) fn add(&mut self, seen: Seen) {
         if self.known.insert(seen.id, seen.at) == Some(seen.at) {
-            // A crash has left it in two files.
+            // A crash has left it in a segment, and in a file of ids.
             return;
         }
         self.order.push_back(seen);
@@ -85,18 +85,13 @@ impl Remembered {
             }
         }
     }
-
-    /// All that are remembered, the oldest first.
-    fn all(&self) -> Vec<Seen> {
-        self.order.iter().copied().collect()
-    }
 }
 
-/// Reads these files, the oldest first.
+/// The ids of these files that are still remembered, the oldest first.
 ///
 /// # Errors
 /// `InvalidData` when one is damaged; otherwise as the disk says.
-pub(super) fn load(disk: &dyn Disk, folder: &Path, firsts: &[u64], limits: Remember) -> io::Result<Remembered> {
+fn gather(disk: &dyn Disk, folder: &Path, firsts: &[u64], limits: Remember) -> io::Result<Vec<Seen>> {
     let mut all = Vec::new();
     for first in firsts {
         let Some(ids) = parse(&disk.read(&path(folder, *first), 0, usize::MAX)?) else {
@@ -105,20 +100,42 @@ pub(super) fn load(disk: &dyn Disk, folder: &Path, firsts: &[u64], limits: Remem
         };
         all.extend(ids);
     }
-    // What was put together stands behind what a crash has left of its parts.
-    all.sort_by_key(|seen| seen.at);
+    // What was put together stands behind what a crash has left of its parts, and holds them too.
+    all.sort_unstable_by_key(|seen| (seen.at, seen.id));
+    all.dedup();
+    let Some(newest) = all.last().copied() else { return Ok(all) };
+    let old = all.partition_point(|seen| newest.at.saturating_since(seen.at) > limits.time);
+    all.drain(..old.max(all.len().saturating_sub(limits.count)));
+    Ok(all)
+}
+
+/// Reads these files.
+///
+/// # Errors
+/// As [`gather`].
+pub(super) fn load(
+    disk: &dyn Disk,
+    folder: &Path,
+    firsts: &[u64],
+    limits: Remember,
+) -> io::Result<Remembered> {
     let mut remembered = Remembered::new(limits);
-    all.into_iter().for_each(|seen| remembered.add(seen));
+    gather(disk, folder, firsts, limits)?.into_iter().for_each(|seen| remembered.add(seen));
     Ok(remembered)
 }
 
 /// Makes one of these files, which is what is still remembered of them.
 ///
 /// # Errors
-/// As [`load`].
-pub(super) fn put_together(disk: &dyn Disk, folder: &Path, firsts: &mut Vec<u64>, limits: Remember) -> io::Result<()> {
+/// As [`gather`].
+pub(super) fn put_together(
+    disk: &dyn Disk,
+    folder: &Path,
+    firsts: &mut Vec<u64>,
+    limits: Remember,
+) -> io::Result<()> {
     let Some(newest) = firsts.last().copied() else { return Ok(()) };
-    let ids = load(disk, folder, firsts, limits)?.all();
+    let ids = gather(disk, folder, firsts, limits)?;
     write(disk, folder, newest, &ids)?;
     while let [oldest, _, ..] = firsts.as_slice() {
         match disk.remove(&path(folder, *oldest)) {

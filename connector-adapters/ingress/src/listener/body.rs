@@ -13,10 +13,11 @@ use std::{
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use connector_sdk::Clock;
+use futures_util::future::BoxFuture;
 use http::StatusCode;
 use http_body::Body;
 
-use super::Answer;
+use super::{Answer, places::Places};
 
 /// What a body may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,13 +58,21 @@ impl BodyLimits {
 pub struct Flight {
     used: Arc<AtomicUsize>,
     most: usize,
+    /// Who can send somebody else away that holds bytes, and for whom.
+    places: Option<(Arc<Places>, u64)>,
 }
 
 impl Flight {
     /// So many bytes at most.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { used: Arc::default(), most }
+        Self { used: Arc::default(), most, places: None }
+    }
+
+    /// The same account for the connection in this place: for its byte too many the body has to go that takes longest, so
+    /// that those who send slowly cannot hold all of them.
+    pub(super) fn at(&self, places: Arc<Places>, place: u64) -> Self {
+        Self { places: Some((places, place)), ..self.clone() }
     }
 
     fn hold(&self) -> Held {
@@ -88,8 +97,10 @@ impl Held {
     /// Takes so many more; false: there are too many.
     fn take(&mut self, bytes: usize) -> bool {
         self.bytes += bytes;
-        let before = self.flight.used.fetch_add(bytes, Ordering::Relaxed);
-        before.saturating_add(bytes) <= self.flight.most
+        let Flight { used, most, places } = &self.flight;
+        let before = used.fetch_add(bytes, Ordering::Relaxed);
+        before.saturating_add(bytes) <= *most
+            || places.as_ref().is_some_and(|(places, place)| places.evict_reading(*place))
     }
 }
 
@@ -119,7 +130,7 @@ where
     let mut held = flight.hold();
     let mut read = Bytes::new();
     let mut more = BytesMut::new();
-    let mut waiting: Option<(Duration, Pin<Box<dyn Future<Output = ()> + Send>>)> = None;
+    let mut waiting: Option<(Duration, BoxFuture<'static, ()>)> = None;
     loop {
         let have = read.len() + more.len();
         let frame = poll_fn(|cx| match body.as_mut().poll_frame(cx) {
@@ -127,8 +138,7 @@ where
             Poll::Pending => loop {
                 // A body that is there with its head costs no timer.
                 let now = clock.monotonic();
-                let (since, sleep) =
-                    waiting.get_or_insert_with(|| (now, clock.sleep(limits.allowed(have))));
+                let (since, sleep) = waiting.get_or_insert_with(|| (now, clock.sleep(limits.allowed(have))));
                 if sleep.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
                 }

@@ -46,28 +46,27 @@ impl Shared {
 pub(super) struct Connection {
     shared: Arc<Shared>,
     place: Place,
+    flight: Flight,
     stop: CancellationToken,
 }
 
 impl Connection {
     pub(super) fn new(shared: Arc<Shared>, place: Place, stop: CancellationToken) -> Self {
-        Self { shared, place, stop }
+        let flight = shared.flight.at(Arc::clone(&shared.places), place.id());
+        Self { shared, place, flight, stop }
     }
 
     /// Serves it to its end, or to the end of our patience.
     pub(super) async fn serve(self, stream: TcpStream) {
         // Answers are small and awaited.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = &self.shared.config.tls else {
-            // Who says nothing costs a task and no buffers.
-            if let Some(Ok(())) = self.patiently(stream.readable()).await {
-                Box::pin(self.speak(stream)).await;
-            }
-            return;
-        };
-        if !matches!(self.patiently(stream.readable()).await, Some(Ok(()))) {
+        // Who says nothing costs a task and no buffers.
+        if !matches!(self.patiently(stream.peek(&mut [0])).await, Some(Ok(1))) {
             return;
         }
+        let Some(tls) = &self.shared.config.tls else {
+            return Box::pin(self.speak(stream)).await;
+        };
         match self.patiently(Box::pin(tls.acceptor().accept(stream))).await {
             Some(Ok(stream)) => {
                 self.place.waits(self.shared.now());
@@ -143,11 +142,11 @@ impl Connection {
     }
 
     async fn take(&self, request: Request<Incoming>) -> Answer {
-        let Shared { clock, receive, flight, .. } = &*self.shared;
+        let Shared { clock, receive, .. } = &*self.shared;
         let (head, body) = request.into_parts();
         let mut body = pin!(body);
         let read = match receive.admits(&head) {
-            Ok(limits) => read_body(body.as_mut(), &limits, flight, &**clock).await,
+            Ok(limits) => read_body(body.as_mut(), &limits, &self.flight, &**clock).await,
             Err(refused) => Err(refused),
         };
         match read {

@@ -50,9 +50,10 @@ impl Encoding {
         let unfolded = decoder.write_all(&body).and_then(|()| decoder.finish());
         match unfolded {
             Ok(capped) => Ok(capped.bytes.into()),
-            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
-                Err(Answer::refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large when it is unfolded"))
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Err(Answer::refused(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is too large when it is unfolded",
+            )),
             Err(_) => Err(Answer::refused(StatusCode::BAD_REQUEST, "the body is no gzip")),
         }
     }

@@ -51,9 +51,10 @@ impl Endpoints {
         self.put(path.into(), Route::Removed);
     }
 
-    /// Knows nothing of it any more.
-    pub fn forget(&self, path: &str) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(path);
+    /// Knows nothing any more of what is at this path or begins with it.
+    pub fn forget(&self, prefix: &str) {
+        let mut routes = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        routes.retain(|path, _| !path.starts_with(prefix));
     }
 
     fn put(&self, path: String, route: Route) {

@@ -71,7 +71,12 @@ struct Taken {
 
 impl Places {
     pub(super) fn new(most: usize) -> Self {
-        Self { most: most.max(1), taken: Mutex::default(), is_wanted: AtomicBool::new(false), freed: Notify::new() }
+        Self {
+            most: most.max(1),
+            taken: Mutex::default(),
+            is_wanted: AtomicBool::new(false),
+            freed: Notify::new(),
+        }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -123,6 +128,24 @@ impl Places {
         }
     }
 
+    /// Sends the one away whose body takes longest to come, for that in this place. False: no other is coming.
+    pub(super) fn evict_reading(&self, place: u64) -> bool {
+        let mut taken = self.taken();
+        let mut readers: Vec<(u64, u64)> = Vec::new();
+        for (id, slot) in &taken.slots {
+            let state = slot.state.load(Ordering::SeqCst);
+            if state & PHASE == READING && *id != place {
+                readers.push((state, *id));
+            }
+        }
+        let Some((seen, id)) = readers.into_iter().min() else { return false };
+        let ended = taken.slots.get(&id).is_some_and(|slot| slot.ends(seen));
+        if ended {
+            taken.slots.remove(&id);
+        }
+        ended
+    }
+
     /// Sends those away who have been waited for longest: one in 64 of all, so that it is seldom that all are looked at.
     /// False: there was nobody.
     pub(super) fn evict(&self) -> bool {
@@ -162,6 +185,10 @@ pub(super) struct Place {
 }
 
 impl Place {
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     pub(super) fn slot(&self) -> Arc<Slot> {
         Arc::clone(&self.slot)
     }

@@ -21,7 +21,8 @@ impl Rate {
     /// So many events a second in the long run, and so many at once after a rest. Zeros are taken for one.
     #[must_use]
     pub fn new(name: &str, per_second: u32, burst: u32, clock: Arc<dyn Clock>) -> Self {
-        let quota = Quota { requests: per_second.max(1), period: Duration::from_secs(1), burst: burst.max(1) };
+        let quota =
+            Quota { requests: per_second.max(1), period: Duration::from_secs(1), burst: burst.max(1) };
         Self { limiter: Arc::default(), key: QuotaKey::new(name), quota, clock }
     }
 

@@ -54,7 +54,11 @@ impl ServerTls {
             .and_then(Iterator::collect)
             .map_err(|error| wrong("certificate", &config.certificate, unreadable(error)))?;
         if chain.is_empty() {
-            return Err(wrong("certificate", &config.certificate, "there is no certificate in it".to_owned()));
+            return Err(wrong(
+                "certificate",
+                &config.certificate,
+                "there is no certificate in it".to_owned(),
+            ));
         }
         // What an error says of a key file is where it is wrong, never what is in it.
         let key = PrivateKeyDer::from_pem_file(&config.key)

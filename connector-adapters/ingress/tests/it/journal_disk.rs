@@ -72,11 +72,19 @@ async fn a_bit_that_flips_in_the_last_segment_costs_one_event_and_is_said() {
         let mut should = expected;
         should.extend(ids([10]));
         assert_eq!(kept_after(&journal, 0).await, should, "byte {at}");
-        assert_eq!(kept_after(&journal, 5).await, ids([6].into_iter().filter(|_| hit != 6).chain([10])), "byte {at}");
+        assert_eq!(
+            kept_after(&journal, 5).await,
+            ids([6].into_iter().filter(|_| hit != 6).chain([10])),
+            "byte {at}"
+        );
         let aside = disk.memory.files().into_iter().find(|file| file.ends_with(".damaged"));
         assert_eq!(aside.is_some(), hit != 6, "{:?}", disk.memory.files());
         if let Some(aside) = aside {
-            assert_eq!(disk.memory.read(Path::new(&aside), 0, usize::MAX).unwrap(), damaged, "as it was found");
+            assert_eq!(
+                disk.memory.read(Path::new(&aside), 0, usize::MAX).unwrap(),
+                damaged,
+                "as it was found"
+            );
         }
         drop(journal);
         // It is mended for good.

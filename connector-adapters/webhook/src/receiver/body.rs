@@ -121,8 +121,11 @@ mod tests {
 
     #[test]
     fn json_stays_as_it_came() {
-        let odd = r#"{"n":1.50e+02,"big":123456789012345678901234567890,"e":"\u00e9\/é🦌","d":{"a":1,"a":2}}"#;
-        for content_type in ["application/json; charset=utf-8", "", "text/plain", "application/x-www-form-urlencoded"] {
+        let odd =
+            r#"{"n":1.50e+02,"big":123456789012345678901234567890,"e":"\u00e9\/é🦌","d":{"a":1,"a":2}}"#;
+        for content_type in
+            ["application/json; charset=utf-8", "", "text/plain", "application/x-www-form-urlencoded"]
+        {
             assert_eq!(field(format!(" {odd}\r\n").as_bytes(), content_type), format!("\"body\":{odd}"));
         }
         assert_eq!(field(b"[]", ""), r#""body":[]"#);
@@ -148,7 +151,9 @@ mod tests {
         assert!(field(&deep(100), "").starts_with("\"body\":["));
         assert!(field(&deep(101), "").starts_with("\"body\":\"["));
         assert!(field(&deep(1 << 20), "").starts_with("\"body\":\"["));
-        for odd in [r#"{"a":"\ud800"}"#, r#"{"a":1e999}"#, r#"{"a":01}"#, r#"{"a":1,}"#, "{\"a\":\"\t\"}", "{1:2}"] {
+        for odd in
+            [r#"{"a":"\ud800"}"#, r#"{"a":1e999}"#, r#"{"a":01}"#, r#"{"a":1,}"#, "{\"a\":\"\t\"}", "{1:2}"]
+        {
             let field = field(odd.as_bytes(), "application/json");
             assert!(field.starts_with("\"body\":\""), "{field}");
             let back: serde_json::Value = serde_json::from_str(&format!("{{{field}}}")).unwrap();

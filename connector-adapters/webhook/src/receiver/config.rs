@@ -1,13 +1,6 @@
 //! What a connection is set up with. Typed, checked, no I/O.
 
-use std::{
-    collections::BTreeSet,
-    fmt::Display,
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fmt::Display, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use connector_ingress::{
     JournalConfig, ListenerConfig, Scheme,
@@ -277,7 +270,9 @@ impl EndpointConfig {
         let proof = self.hmac.as_ref().and_then(|hmac| HeaderName::try_from(hmac.header.as_str()).ok());
         let Some(names) = &self.headers else { return Ok(Headers::all_but_secrets(proof)) };
         let named: Result<Vec<_>, _> = names.iter().map(HeaderName::try_from).collect();
-        named.map(|names| Headers::only(names, proof)).map_err(|_| "names what is no name of a header".to_owned())
+        named
+            .map(|names| Headers::only(names, proof))
+            .map_err(|_| "names what is no name of a header".to_owned())
     }
 }
 

@@ -3,11 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use connector_ingress::{
-    Journal, Listening,
-    journal::RealDisk,
-    listener::ServerTls,
-};
+use connector_ingress::{Journal, Listening, journal::RealDisk, listener::ServerTls};
 use connector_sdk::{
     Acknowledged, Authenticate, Catalog, Connector, Context, Discover, Error, Identity, Message, Partition,
     Plan, Read, ReadRequest, Result, StreamId, StreamSelection, StreamSpec, StreamState, SyncMode,
@@ -101,9 +97,8 @@ impl Discover for Receiver {
             "body": {},
             "body_base64": { "type": "string" },
         }});
-        let mut spec = StreamSpec::new(EVENTS, schema)
-            .with_primary_key(["endpoint", "id"])
-            .with_cursor("received_at");
+        let mut spec =
+            StreamSpec::new(EVENTS, schema).with_primary_key(["endpoint", "id"]).with_cursor("received_at");
         spec.modes = vec![SyncMode::Incremental];
         Ok(Catalog::new(vec![spec]))
     }

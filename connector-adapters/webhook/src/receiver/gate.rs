@@ -64,6 +64,11 @@ impl Gate {
         self.0.rates.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone(), rate);
     }
 
+    /// Knows nothing of a connection any more that will not run again: it is answered 404.
+    pub fn forget(&self, tenant: &TenantId, connection: &ConnectionName) {
+        self.0.endpoints.forget(&format!("{}/", Self::prefix(tenant, connection)));
+    }
+
     /// The rate of a tenant.
     pub(super) fn rate(&self, tenant: &TenantId) -> Option<Rate> {
         self.0.rates.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned()

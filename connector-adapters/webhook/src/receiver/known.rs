@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use connector_ingress::Journal;
+use connector_ingress::{Journal, journal::JournalError};
 use connector_sdk::{Clock, Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ struct Past {
 
 impl Known {
     /// Compares with what is configured, tells of what was removed since the last time, and remembers. The journal takes
-    /// events already.
+    /// events already. What it has no room for is told at the next start: until then it has to be emptied.
     ///
     /// # Errors
     /// Transient when the disk fails, Permanent when the file is damaged.
@@ -47,14 +47,24 @@ impl Known {
         })
         .await?;
         let (after, gone) = before.compared(&live, removed);
+        let mut saved = after.clone();
         for (endpoint, life) in gone {
             // By its id it is told once, also when the process ends before the file is written.
-            let told = journal.append(keep::removal(&endpoint, life, clock.now())).await;
-            told.map_err(|error| Error::transient("listen", format!("a removal cannot be kept: {error}")))?;
-            tracing::info!(endpoint, "the endpoint was removed; its sender is answered 410 from now on");
+            match journal.append(keep::removal(&endpoint, life, clock.now())).await {
+                Ok(_) => tracing::info!(
+                    endpoint,
+                    "the endpoint was removed; its sender is answered 410 from now on"
+                ),
+                Err(error @ JournalError::Failed(_)) => {
+                    return Err(Error::transient("listen", format!("a removal cannot be kept: {error}")));
+                }
+                Err(error) => {
+                    tracing::warn!(endpoint, %error, "that the endpoint was removed is told at the next start");
+                    saved.endpoints.insert(endpoint, Past { is_removed: false, removals: life - 1 });
+                }
+            }
         }
-        if after != before {
-            let saved = after.clone();
+        if saved != before {
             blocking(move || saved.save(&file)).await?;
         }
         Ok(after)
@@ -111,9 +121,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     let done = tokio::task::spawn_blocking(work).await;
     let done = done.map_err(|error| Error::bug("listen", "a task has panicked").with_source(error))?;
     done.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => {
-            Error::permanent("listen", format!("the list of endpoints is damaged: {error}; restore it, or remove it"))
-        }
+        io::ErrorKind::InvalidData => Error::permanent(
+            "listen",
+            format!("the list of endpoints is damaged: {error}; restore it, or remove it"),
+        ),
         _ => Error::transient("listen", format!("the list of endpoints: {error}")),
     })
 }

@@ -8,6 +8,7 @@ use connector_ingress::{
     listener::{Endpoint, Endpoints, Rate},
 };
 use connector_sdk::{Context, Result, contract::Listener};
+use tokio_util::sync::CancellationToken;
 
 use super::{config::Settings, gate::Gate, keep::keep, known::Known};
 
@@ -27,6 +28,13 @@ pub(super) enum Door {
 #[derive(Debug)]
 pub(super) struct Serving {
     door: Door,
+    places: Places,
+    journal: Journal,
+}
+
+/// What is put behind a door.
+#[derive(Debug)]
+struct Places {
     settings: Settings,
     known: Known,
     journal: Journal,
@@ -35,11 +43,13 @@ pub(super) struct Serving {
 impl Serving {
     /// Nobody is let in yet.
     pub(super) fn new(door: Door, settings: Settings, known: Known, journal: Journal) -> Self {
-        Self { door, settings, known, journal }
+        Self { door, places: Places { settings, known, journal: journal.clone() }, journal }
     }
+}
 
+impl Places {
     /// Puts each endpoint in its place.
-    fn open(&self, endpoints: &Endpoints, prefix: &str, cx: &Context, shared: Option<Rate>) {
+    fn fill(&self, endpoints: &Endpoints, prefix: &str, cx: &Context, shared: Option<Rate>) {
         let Settings { endpoints: live, body, gzip, rate, .. } = &self.settings;
         let own = rate.map(|(per_second, burst)| {
             Rate::new(cx.connection().as_str(), per_second, burst, Arc::clone(cx.clock()))
@@ -57,6 +67,25 @@ impl Serving {
             endpoints.add(format!("{prefix}{}", live.path), endpoint);
         }
     }
+
+    /// Serves at the door until the stop.
+    async fn serve(self, door: Door, cx: &Context, stop: CancellationToken) {
+        match door {
+            Door::Own(listening) => {
+                let endpoints = Endpoints::default();
+                self.fill(&endpoints, "", cx, None);
+                listening.serve(Arc::clone(cx.clock()), Arc::new(endpoints), stop).await;
+            }
+            Door::Gate(gate) => {
+                let prefix = Gate::prefix(cx.tenant(), cx.connection());
+                let paths = self.settings.endpoints.iter().map(|live| format!("{prefix}{}", live.path));
+                // Dropped in the middle, it takes nothing more all the same.
+                let _resting = Resting { endpoints: gate.endpoints().clone(), paths: paths.collect() };
+                self.fill(gate.endpoints(), &prefix, cx, gate.rate(cx.tenant()));
+                stop.cancelled().await;
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -68,27 +97,10 @@ impl Listener for Serving {
         }
     }
 
-    async fn serve(mut self: Box<Self>, cx: Context) -> Result<()> {
-        let journal = self.journal.clone();
+    async fn serve(self: Box<Self>, cx: Context) -> Result<()> {
+        let Self { door, places, journal } = *self;
         let stop = cx.stop().child_token();
-        let served = async {
-            match std::mem::replace(&mut self.door, Door::Gate(Gate::new(Arc::clone(cx.clock())))) {
-                Door::Own(listening) => {
-                    let endpoints = Endpoints::default();
-                    self.open(&endpoints, "", &cx, None);
-                    listening.serve(Arc::clone(cx.clock()), Arc::new(endpoints), stop.clone()).await;
-                }
-                Door::Gate(gate) => {
-                    let prefix = Gate::prefix(cx.tenant(), cx.connection());
-                    let paths = self.settings.endpoints.iter().map(|live| format!("{prefix}{}", live.path));
-                    // Dropped in the middle, it takes nothing more all the same.
-                    let _resting = Resting { endpoints: gate.endpoints().clone(), paths: paths.collect() };
-                    self.open(gate.endpoints(), &prefix, &cx, gate.rate(cx.tenant()));
-                    stop.cancelled().await;
-                }
-            }
-        };
-        let mut served = Box::pin(served);
+        let mut served = Box::pin(places.serve(door, &cx, stop.clone()));
         let failed = tokio::select! {
             biased;
             () = &mut served => None,

@@ -74,7 +74,8 @@ async fn a_tenant_over_its_rate_is_told_when_to_come_again_and_strangers_use_not
     let mut statuses = Vec::new();
     for number in 0..5 {
         let body = b"{}";
-        let headers = [("X-GitHub-Delivery", &*format!("d{number}")), ("X-Hub-Signature-256", &*hub(SECRET, body))];
+        let headers =
+            [("X-GitHub-Delivery", &*format!("d{number}")), ("X-Hub-Signature-256", &*hub(SECRET, body))];
         let answer = world.send(&url, &headers, body).await;
         if answer.status().as_u16() == 429 {
             let seconds: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
@@ -91,7 +92,8 @@ async fn a_tenant_over_its_rate_is_told_when_to_come_again_and_strangers_use_not
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_that_is_full_is_said_and_takes_again_when_bronze_has_what_is_in_it() {
     let world = World::new();
-    let config = github(json!({ "max_body": "128KiB", "journal": { "path": "journal", "max_size": "1MiB" } }));
+    let config =
+        github(json!({ "max_body": "128KiB", "journal": { "path": "journal", "max_size": "1MiB" } }));
     let mut running = world.run(&config);
     let url = running.url("/in").await;
     world.sink.set_faults(Faults { fail_commit_after: Some(0), ..Faults::default() });
@@ -100,7 +102,17 @@ async fn a_journal_that_is_full_is_said_and_takes_again_when_bronze_has_what_is_
     let answer = loop {
         let id = format!("d{}", taken.len());
         let headers = [("X-GitHub-Delivery", &*id), ("X-Hub-Signature-256", &*hub(SECRET, &body))];
-        let Ok(answer) = world.http.post(&url).body(body.clone()).header(headers[0].0, headers[0].1).header(headers[1].0, headers[1].1).send().await else { break None };
+        let Ok(answer) = world
+            .http
+            .post(&url)
+            .body(body.clone())
+            .header(headers[0].0, headers[0].1)
+            .header(headers[1].0, headers[1].1)
+            .send()
+            .await
+        else {
+            break None;
+        };
         if answer.status().as_u16() != 200 {
             break Some(answer);
         }
@@ -137,9 +149,9 @@ async fn on_a_stop_all_that_was_answered_is_in_bronze_and_who_hangs_is_not_waite
         for number in 0.. {
             let id = format!("d{number}");
             let headers = [("X-GitHub-Delivery", id.clone()), ("X-Hub-Signature-256", hub(SECRET, b"{}"))];
-            let request = headers.into_iter().fold(world.http.post(&url).body("{}"), |request, (name, value)| {
-                request.header(name, value)
-            });
+            let request = headers
+                .into_iter()
+                .fold(world.http.post(&url).body("{}"), |request, (name, value)| request.header(name, value));
             match request.send().await {
                 Ok(answer) if answer.status().is_success() => answered.push(id),
                 _ => break,

@@ -94,7 +94,9 @@ async fn without_an_id_the_same_body_at_the_same_time_is_the_same_event() {
 async fn a_removed_endpoint_is_said_once_and_answered_410_ever_after() {
     let world = World::new();
     let endpoint = |path: &str| json!({ "path": path, "scheme": "github", "secrets": [SECRET] });
-    let with = |paths: &[&str]| github(json!({ "endpoints": paths.iter().map(|path| endpoint(path)).collect::<Vec<_>>() }));
+    let with = |paths: &[&str]| {
+        github(json!({ "endpoints": paths.iter().map(|path| endpoint(path)).collect::<Vec<_>>() }))
+    };
     let mut deletes = Vec::new();
     for (paths, other, told) in [
         (&["/a", "/b"][..], 200, 0),
@@ -110,7 +112,11 @@ async fn a_removed_endpoint_is_said_once_and_answered_410_ever_after() {
         assert_eq!(world.push(&format!("{base}/b"), &id, b"{}").await, other, "{paths:?}");
         assert_eq!(world.push(&format!("{base}/c"), &id, b"{}").await, 404);
         running.stop().await;
-        deletes = world.bronze().into_iter().filter(|standing| standing.operation == connector_sdk::Operation::Delete).collect();
+        deletes = world
+            .bronze()
+            .into_iter()
+            .filter(|standing| standing.operation == connector_sdk::Operation::Delete)
+            .collect();
         assert_eq!(deletes.len(), told, "{paths:?}");
     }
     for delete in deletes {
@@ -129,8 +135,11 @@ async fn a_compressed_body_is_proved_as_it_came_and_kept_as_it_was() {
         encoder.finish().unwrap()
     };
     let send = async |id: &str, wire: &[u8]| {
-        let headers =
-            [("X-GitHub-Delivery", id), ("X-Hub-Signature-256", &*hub(SECRET, wire)), ("Content-Encoding", "gzip")];
+        let headers = [
+            ("X-GitHub-Delivery", id),
+            ("X-Hub-Signature-256", &*hub(SECRET, wire)),
+            ("Content-Encoding", "gzip"),
+        ];
         world.send(&url, &headers, wire).await.status().as_u16()
     };
     assert_eq!(send("small", &gzip(br#"{"a":1}"#)).await, 200);

@@ -52,7 +52,10 @@ fn each_value_that_does_not_fit_is_named_and_no_secret_is_shown() {
         (endpoint(json!({ "secrets": ["canary", ""] })), "endpoints[0]: `secrets`"),
         (endpoint(json!({ "scheme": "none" })), "endpoints[0]: `secrets`"),
         (endpoint(json!({ "scheme": "standard-webhooks" })), "endpoints[0]: `secrets`"),
-        (endpoint(json!({ "scheme": "standard-webhooks", "secrets": ["whsec_Y2FuYXJ5"] })), "endpoints[0]: `secrets`"),
+        (
+            endpoint(json!({ "scheme": "standard-webhooks", "secrets": ["whsec_Y2FuYXJ5"] })),
+            "endpoints[0]: `secrets`",
+        ),
         (endpoint(json!({ "tolerance": "5m" })), "endpoints[0]: `tolerance`"),
         (endpoint(json!({ "headers": ["no header"] })), "`endpoints[0].headers`"),
     ] {

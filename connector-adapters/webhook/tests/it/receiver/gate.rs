@@ -50,7 +50,10 @@ async fn tenants_come_and_go_behind_one_server_and_never_meet() {
     is_there(&acme, "1").await;
     is_there(&zeta, "2").await;
     assert_eq!(acme.push(&format!("http://{address}/hooks/acme/hooks/other"), "1", b"{}").await, 404);
-    assert_eq!(acme.http.get(format!("http://{address}/health")).send().await.unwrap().status().as_u16(), 200);
+    assert_eq!(
+        acme.http.get(format!("http://{address}/health")).send().await.unwrap().status().as_u16(),
+        200
+    );
     let report = running.stop().await;
     assert_eq!(report.status, RunStatus::Stopped, "{:?}", report.error);
     let resting = acme.send(&url(&acme), &[], b"{}").await;
@@ -61,6 +64,9 @@ async fn tenants_come_and_go_behind_one_server_and_never_meet() {
     is_there(&acme, "4").await;
     again.stop().await;
     other.stop().await;
+    gate.forget(&TenantId::from("acme"), &"hooks".into());
+    assert_eq!(acme.push(&url(&acme), "5", b"{}").await, 404);
+    assert_eq!(zeta.push(&url(&zeta), "5", b"{}").await, 503, "the other tenant's is there still");
     assert_eq!(acme.ids(), ["1", "4"]);
     assert_eq!(zeta.ids(), ["2", "3"]);
     server.abort();

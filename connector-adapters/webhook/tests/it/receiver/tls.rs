@@ -11,7 +11,8 @@ use super::{SECRET, World, bounded, github, hub};
 
 /// A certificate for `localhost` and its key, in the folder; answers the certificate.
 fn certificate(folder: &Path) -> String {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let made =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     made.cert.pem()
