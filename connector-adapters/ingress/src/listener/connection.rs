@@ -60,16 +60,13 @@ impl Connection {
     pub(super) async fn serve(self, stream: TcpStream) {
         // Answers are small and awaited.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = &self.shared.config.tls else {
-            // Who says nothing costs a task and no buffers.
-            if let Some(Ok(())) = self.patiently(stream.readable()).await {
-                Box::pin(self.speak(stream)).await;
-            }
-            return;
-        };
-        if !matches!(self.patiently(stream.readable()).await, Some(Ok(()))) {
+        // Who says nothing costs a task and no buffers.
+        if !matches!(self.patiently(stream.peek(&mut [0])).await, Some(Ok(1))) {
             return;
         }
+        let Some(tls) = &self.shared.config.tls else {
+            return Box::pin(self.speak(stream)).await;
+        };
         match self.patiently(Box::pin(tls.acceptor().accept(stream))).await {
             Some(Ok(stream)) => {
                 self.place.waits(self.shared.now());
