@@ -3,7 +3,7 @@
 use connector_testkit::webhook::Kind;
 
 use super::{Table, headers};
-use crate::schemes::{SENT, Sent, config};
+use crate::schemes::{SENT, Sent};
 
 #[test]
 fn case_83_an_old_signature_and_one_from_the_future_prove_nothing() {

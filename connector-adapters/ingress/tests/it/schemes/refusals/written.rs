@@ -2,7 +2,7 @@
 
 use connector_testkit::webhook::Kind;
 
-use super::{Rewrite, Table, cut, headers, replaced, with};
+use super::{Rewrite, Table, cut, replaced, with};
 use crate::schemes::Sent;
 
 #[test]
