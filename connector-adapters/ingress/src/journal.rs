@@ -229,10 +229,10 @@ impl Journal {
     pub async fn failure(&self) -> Error {
         let mut standing = self.standing.clone();
         let failed = standing.wait_for(|standing| standing.failed.is_some()).await;
-        match failed.ok().and_then(|standing| standing.failed.clone()) {
-            Some(why) => Error::transient("journal", format!("the journal has failed: {why}")),
-            None => std::future::pending().await,
-        }
+        // None: who writes is gone, though we hold on to it.
+        let why =
+            failed.ok().and_then(|standing| standing.failed.clone()).unwrap_or_else(|| gone().to_string());
+        Error::transient("journal", format!("the journal has failed: {why}"))
     }
 
     /// From now on events are taken, and readers wait for more.
@@ -284,6 +284,7 @@ impl Journal {
             disk: Arc::clone(&self.disk),
             folder: self.folder.clone(),
             segments: self.segments.clone(),
+            journal: self.id,
             standing: self.standing.clone(),
             next: position.saturating_add(1),
             place: None,

@@ -49,7 +49,7 @@ pub struct ListenerConfig {
     pub header_timeout: Duration,
     /// Connections at once. Default 1,024.
     pub max_connections: usize,
-    /// Bytes of bodies in memory at once, of all connections. Default 64 MiB.
+    /// Bytes of bodies in memory at once, of all connections, but for the first 16 KiB of each. Default 64 MiB.
     pub max_in_flight: usize,
     /// Speaks TLS with this certificate; none: plain text, as behind a proxy.
     pub tls: Option<ServerTls>,
@@ -130,6 +130,11 @@ impl Listening {
     }
 }
 
+/// ENOMEM, ENFILE, EMFILE, ENOBUFS: the machine's affair. All others are those of one connection (accept(2)).
+fn is_out_of_room(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(12 | 23 | 24 | 105))
+}
+
 /// The next connection that there is a place for; none: the system had none to give.
 async fn accept(socket: &TcpListener, shared: &Shared) -> Option<tokio::net::TcpStream> {
     // Whoever waits for us stays; where all do, the next one waits in the system's queue.
@@ -140,10 +145,16 @@ async fn accept(socket: &TcpListener, shared: &Shared) -> Option<tokio::net::Tcp
             shared.places.make_room().await;
             Some(stream)
         }
-        Err(error) => {
+        Err(error) if is_out_of_room(&error) => {
             tracing::warn!(%error, "no connection can be accepted for the moment");
             shared.places.evict();
             shared.clock.sleep(ACCEPT_PAUSE).await;
+            None
+        }
+        // One that has gone away again before it was accepted.
+        Err(error) => {
+            tracing::debug!(%error, "a connection was not accepted");
+            tokio::task::yield_now().await;
             None
         }
     }

@@ -17,6 +17,14 @@ pub struct Bookmark {
     opening: String,
 }
 
+impl Bookmark {
+    /// The last position that was read.
+    #[must_use]
+    pub fn read_to(&self) -> u64 {
+        self.read_to
+    }
+}
+
 impl Journal {
     /// The place after this position.
     #[must_use]
@@ -27,7 +35,8 @@ impl Journal {
     /// The position that a bookmark means here; 0 where it is another journal's.
     ///
     /// In a copy that is older than the bookmark, all that the copy held when it was opened was read before, and what has
-    /// come since was not.
+    /// come since was not. Who is told another position than the bookmark's makes a state of it at once: in the journal's
+    /// next life the old one would mean something else.
     #[must_use]
     pub fn position(&self, bookmark: &Bookmark) -> u64 {
         let (opening, held) = self.opening;

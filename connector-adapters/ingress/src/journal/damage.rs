@@ -12,7 +12,7 @@
 use bytes::Bytes;
 
 use super::{
-    entry::{FRAME, Frame, begins_batch, decode, encode_lost, frame_len},
+    entry::{FRAME, Frame, Place, begins_batch, decode, encode_lost, frame_len},
     segment::{self, Found, HEADER},
 };
 
@@ -24,48 +24,68 @@ const BUDGET: u64 = 4 << 30;
 /// Bytes of the smallest frame.
 const SMALLEST: usize = FRAME + 14;
 
-/// A segment as it is after the repair.
+/// What is made of a segment that cannot be read to its end.
 #[derive(Debug)]
-pub(super) struct Repaired {
-    /// Its frames, without the header.
-    pub(super) frames: Vec<u8>,
-    /// How many events were lost.
-    pub(super) lost: u64,
+pub(super) enum Verdict {
+    /// Its end was torn off, and that is all.
+    Torn,
+    /// Nobody can say: there is too much in it that looks like a batch and is none.
+    Unsure,
+    /// It was damaged. These are its frames without that, without the header, and how many events were lost.
+    Damaged(Vec<u8>, u64),
 }
 
-/// Keeps what is whole of a segment that cannot be read from `found` on. None: its end was torn off, and that is all.
-pub(super) fn repair(bytes: &Bytes, first: u64, mut found: Found) -> Option<Repaired> {
-    let mut repaired = Repaired { frames: Vec::new(), lost: 0 };
+/// Looks into a segment that cannot be read from `found` on. `end`: the position after its last event, where a next
+/// segment says that.
+pub(super) fn examine(bytes: &Bytes, journal: u64, mut found: Found, end: Option<u64>) -> Verdict {
+    let first = found.segment.first;
+    let (mut frames, mut lost) = (Vec::new(), 0);
     let (mut start, mut budget) = (HEADER, BUDGET);
     loop {
-        let end = usize::try_from(found.segment.end).unwrap_or(usize::MAX);
-        repaired.frames.extend_from_slice(bytes.get(start..end).unwrap_or_default());
-        let next = found.segment.next();
-        let Some(batch) = next_batch(bytes, end, next, &mut budget) else {
-            return (repaired.lost > 0).then_some(repaired);
+        let broken = usize::try_from(found.segment.end).unwrap_or(usize::MAX);
+        frames.extend_from_slice(bytes.get(start..broken).unwrap_or_default());
+        let next = Place { journal, position: found.segment.next() };
+        if end.is_some_and(|end| next.position >= end) {
+            // What is behind it was never said to be durable.
+            break;
+        }
+        let Some(batch) = next_batch(bytes, broken, next, &mut budget) else {
+            if budget == 0 {
+                return Verdict::Unsure;
+            }
+            for missing in next.position..end.unwrap_or(next.position) {
+                encode_lost(Place { position: missing, ..next }, &mut frames);
+                lost += 1;
+            }
+            break;
         };
         // Where its length is right still, the next event of the same batch follows.
-        let (at, position) = follower(bytes, end, next).filter(|(at, _)| *at < batch.0).unwrap_or(batch);
-        for lost in next..position {
-            encode_lost(lost, &mut repaired.frames);
+        let (at, position) = follower(bytes, broken, next).filter(|(at, _)| *at < batch.0).unwrap_or(batch);
+        for missing in next.position..position {
+            encode_lost(Place { position: missing, ..next }, &mut frames);
         }
-        repaired.lost += position - next;
+        lost += position - next.position;
         start = at;
-        found = segment::scan_from(bytes, first, at, position, |_| ());
+        found = segment::scan_from(bytes, first, at, Place { position, ..next }, |_| ());
+    }
+    match lost {
+        0 => Verdict::Torn,
+        lost => Verdict::Damaged(frames, lost),
     }
 }
 
 /// Where the event after a damaged one begins, if it is whole.
-fn follower(bytes: &Bytes, from: usize, lost: u64) -> Option<(usize, u64)> {
-    let at = from + frame_len(bytes, from)?;
-    matches!(decode(bytes, at, lost + 1), Frame::Whole(..) | Frame::Lost(_)).then_some((at, lost + 1))
+fn follower(bytes: &Bytes, from: usize, lost: Place) -> Option<(usize, u64)> {
+    let (at, place) = (from + frame_len(bytes, from)?, lost.after(1));
+    matches!(decode(bytes, at, place), Frame::Whole(..) | Frame::Lost(_)).then_some((at, place.position))
 }
 
 /// Where the next batch begins, and with which position.
-fn next_batch(bytes: &[u8], from: usize, next: u64, budget: &mut u64) -> Option<(usize, u64)> {
+fn next_batch(bytes: &[u8], from: usize, next: Place, budget: &mut u64) -> Option<(usize, u64)> {
     (from + SMALLEST..bytes.len().saturating_sub(SMALLEST - 1)).find_map(|at| {
         let between = ((at - from) / SMALLEST) as u64;
-        let position = begins_batch(bytes, at, next + 1..next + 1 + between.min(MOST), budget)?;
+        let positions = next.position + 1..next.position + 1 + between.min(MOST);
+        let position = begins_batch(bytes, at, next.journal, positions, budget)?;
         Some((at, position))
     })
 }

@@ -51,11 +51,11 @@ impl Entry {
     }
 
     /// Appends its frame. The position is part of the hash, so that a frame in another's place is none.
-    pub(super) fn encode(&self, position: u64, begins_batch: bool, out: &mut Vec<u8>) {
-        self.encode_marked(position, if begins_batch { BEGINS } else { 0 }, out);
+    pub(super) fn encode(&self, place: Place, begins_batch: bool, out: &mut Vec<u8>) {
+        self.encode_marked(place, if begins_batch { BEGINS } else { 0 }, out);
     }
 
-    fn encode_marked(&self, position: u64, marks: u32, out: &mut Vec<u8>) {
+    fn encode_marked(&self, place: Place, marks: u32, out: &mut Vec<u8>) {
         let start = out.len();
         let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         out.extend_from_slice(&(number(self.frame_len() - FRAME) | marks).to_le_bytes());
@@ -66,7 +66,7 @@ impl Entry {
         out.extend_from_slice(&number(self.head.len()).to_le_bytes());
         out.extend_from_slice(&self.head);
         out.extend_from_slice(&self.body);
-        let hash = xxh3_64_with_seed(out.get(start + FRAME..).unwrap_or_default(), seed(position, marks));
+        let hash = xxh3_64_with_seed(out.get(start + FRAME..).unwrap_or_default(), place.seed(marks));
         if let Some(place) = out.get_mut(start + 4..start + FRAME) {
             place.copy_from_slice(&hash.to_le_bytes());
         }
@@ -74,19 +74,34 @@ impl Entry {
 }
 
 /// Appends a frame that stands for an event which was lost.
-pub(super) fn encode_lost(position: u64, out: &mut Vec<u8>) {
+pub(super) fn encode_lost(place: Place, out: &mut Vec<u8>) {
     let nothing = Entry {
         id: String::new(),
         received_at: Timestamp::from_millis(0),
         head: Bytes::new(),
         body: Bytes::new(),
     };
-    nothing.encode_marked(position, LOST, out);
+    nothing.encode_marked(place, LOST, out);
 }
 
-/// A mark is part of the hash too. Positions are never that large.
-fn seed(position: u64, marks: u32) -> u64 {
-    position | u64::from(marks) << 32
+/// Where a frame is: in which journal, and at which position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The journal's id, which no sender knows: a body that looks like frames is none.
+    pub(super) journal: u64,
+    pub(super) position: u64,
+}
+
+impl Place {
+    /// What the hash of a frame begins with. A mark is part of it too; positions are never that large.
+    fn seed(self, marks: u32) -> u64 {
+        self.journal ^ (self.position | u64::from(marks) << 32)
+    }
+
+    /// So many positions on.
+    pub(super) fn after(self, count: u64) -> Self {
+        Self { position: self.position + count, ..self }
+    }
 }
 
 /// The position of the frame that begins a batch at `at`, if it is whole, and one of `positions`. Bytes that are hashed for
@@ -94,6 +109,7 @@ fn seed(position: u64, marks: u32) -> u64 {
 pub(super) fn begins_batch(
     bytes: &[u8],
     at: usize,
+    journal: u64,
     mut positions: Range<u64>,
     budget: &mut u64,
 ) -> Option<u64> {
@@ -108,7 +124,8 @@ pub(super) fn begins_batch(
     positions.find(|position| {
         let is_affordable = *budget > length as u64;
         *budget = budget.saturating_sub(length as u64);
-        is_affordable && xxh3_64_with_seed(payload, seed(*position, BEGINS)) == hash
+        is_affordable
+            && xxh3_64_with_seed(payload, Place { journal, position: *position }.seed(BEGINS)) == hash
     })
 }
 
@@ -132,7 +149,7 @@ pub(super) enum Frame {
 }
 
 /// Looks at the frame that begins at `at`.
-pub(super) fn decode(bytes: &Bytes, at: usize, position: u64) -> Frame {
+pub(super) fn decode(bytes: &Bytes, at: usize, place: Place) -> Frame {
     let left = bytes.get(at..).unwrap_or_default();
     let Some((length, after)) = left.split_first_chunk::<4>() else { return Frame::Cut(FRAME) };
     let marked = u32::from_le_bytes(*length);
@@ -143,7 +160,7 @@ pub(super) fn decode(bytes: &Bytes, at: usize, position: u64) -> Frame {
     }
     let Some((hash, after)) = after.split_first_chunk::<8>() else { return Frame::Cut(FRAME + length) };
     let Some(payload) = after.get(..length) else { return Frame::Cut(FRAME + length) };
-    if xxh3_64_with_seed(payload, seed(position, marks)) != u64::from_le_bytes(*hash) {
+    if xxh3_64_with_seed(payload, place.seed(marks)) != u64::from_le_bytes(*hash) {
         return Frame::Broken;
     }
     if marks & LOST != 0 {

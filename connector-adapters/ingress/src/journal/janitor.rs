@@ -26,6 +26,8 @@ pub(super) struct Janitor {
     pub(super) folder: PathBuf,
     pub(super) remember: Remember,
     pub(super) segments: Segments,
+    /// The journal's id.
+    pub(super) journal: u64,
     /// The files of ids, oldest first.
     pub(super) ids: Vec<u64>,
     /// Nobody else may have the journal open before this is done.
@@ -61,11 +63,18 @@ impl Janitor {
             let path = oldest.path(&self.folder);
             let bytes = Bytes::from(self.disk.read(&path, 0, usize::MAX)?);
             let mut ids = Vec::new();
-            segment::scan(&bytes, oldest.first, |entry| {
+            let found = segment::scan(&bytes, self.journal, oldest.first, |entry| {
                 if !entry.id.is_empty() {
-                    ids.push(Seen::new(&entry.id, entry.received_at));
+                    ids.push(Seen::new(&entry.id, entry.received_at, self.journal));
                 }
             });
+            if found.segment.end < oldest.end {
+                let segment = oldest.first;
+                tracing::error!(
+                    segment,
+                    "a segment was damaged after it was read: after a restart, events of it may be kept twice"
+                );
+            }
             // First the ids: a crash in between leaves both, which is no harm.
             remembered::write(&*self.disk, &self.folder, oldest.first, &ids)?;
             if self.ids.last() != Some(&oldest.first) {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     disk::Disk,
-    entry::{Frame, Kept, decode},
+    entry::{Frame, Kept, Place, decode},
     segment::HEADER,
     store::Segments,
     writer::Standing,
@@ -27,6 +27,8 @@ pub struct Reader {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) folder: PathBuf,
     pub(super) segments: Segments,
+    /// The journal's id.
+    pub(super) journal: u64,
     pub(super) standing: watch::Receiver<Standing>,
     /// The next position to read.
     pub(super) next: u64,
@@ -66,6 +68,7 @@ impl Reader {
             disk: Arc::clone(&self.disk),
             folder: self.folder.clone(),
             segments: self.segments.clone(),
+            journal: self.journal,
             next: self.next,
             place: self.place,
             durable: standing.durable,
@@ -86,6 +89,7 @@ struct Wish {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
     segments: Segments,
+    journal: u64,
     next: u64,
     place: Option<(u64, u64)>,
     durable: u64,
@@ -116,7 +120,7 @@ impl Wish {
             let bytes = Bytes::from(read(&*self.disk, &path, at, chunk)?);
             let (mut offset, before) = (0, position);
             while position <= last && kept.len() < self.events && taken < self.bytes {
-                match decode(&bytes, offset, position) {
+                match decode(&bytes, offset, Place { journal: self.journal, position }) {
                     Frame::Whole(entry, length) => {
                         if position >= self.next {
                             taken += length;

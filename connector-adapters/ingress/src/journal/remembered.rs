@@ -8,7 +8,7 @@ use std::{
 };
 
 use connector_sdk::Timestamp;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::{disk::Disk, segment::UNFINISHED};
 
@@ -24,7 +24,7 @@ pub(super) const MANY: usize = 16;
 pub struct Remember {
     /// How long: at least as long as the sender may send an event again.
     pub time: Duration,
-    /// How many at most; of more the oldest are forgotten. One takes about 60 bytes of memory.
+    /// How many at most; of more the oldest are forgotten. One takes about 90 bytes of memory.
     pub count: usize,
 }
 
@@ -43,22 +43,43 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn new(id: &str, at: Timestamp) -> Self {
-        Self { at, id: xxh3_128(id.as_bytes()) }
+    /// An id of this journal. What stands before its first line break is the group that it belongs to.
+    pub(super) fn new(id: &str, at: Timestamp, journal: u64) -> Self {
+        let group = id.split_once('\n').map_or("", |(group, _)| group);
+        // The journal's id is known to no sender: nobody can choose two ids that look the same.
+        let group = xxh3_64_with_seed(group.as_bytes(), journal) >> 32;
+        let id = xxh3_128_with_seed(id.as_bytes(), journal);
+        Self { at, id: u128::from(group) << 96 | id >> 32 }
+    }
+
+    fn group(self) -> u128 {
+        self.id >> 96
     }
 }
 
-/// Ids by their hash, the oldest first to go.
+/// Ids by their hash. Of too many the oldest go, of the group that has most: one sender cannot have those of another
+/// forgotten.
+///
+/// How old an id is, is judged when it comes again, and by nothing else: a clock that is wrong for a moment makes nothing
+/// be forgotten.
 #[derive(Debug)]
 pub(super) struct Remembered {
     limits: Remember,
     known: HashMap<u128, Timestamp>,
-    order: VecDeque<Seen>,
+    order: HashMap<u128, VecDeque<Seen>>,
+    total: usize,
+    /// Ids that were forgotten before their time, since that was said.
+    early: u64,
+    said_at: Option<Timestamp>,
 }
+
+/// It is said once in this time that ids are forgotten too early.
+const SAID_EVERY: Duration = Duration::from_secs(60);
 
 impl Remembered {
     pub(super) fn new(limits: Remember) -> Self {
-        Self { limits, known: HashMap::new(), order: VecDeque::new() }
+        let (known, order) = (HashMap::new(), HashMap::new());
+        Self { limits, known, order, total: 0, early: 0, said_at: None }
     }
 
     /// Whether this id has come before, and not too long ago.
@@ -66,76 +87,97 @@ impl Remembered {
         self.known.get(&seen.id).is_some_and(|at| seen.at.saturating_since(*at) <= self.limits.time)
     }
 
-    /// Remembers an id, and forgets what is too old or too much.
+    /// Remembers an id, and forgets what is too much.
     pub(super) fn add(&mut self, seen: Seen) {
         if self.known.insert(seen.id, seen.at) == Some(seen.at) {
             // A crash has left it in a segment, and in a file of ids.
             return;
         }
-        self.order.push_back(seen);
-        while let Some(oldest) = self.order.front().copied() {
-            let is_old = seen.at.saturating_since(oldest.at) > self.limits.time;
-            if !is_old && self.order.len() <= self.limits.count {
-                break;
-            }
-            self.order.pop_front();
-            // One that came again since is as young as when it came last.
-            if self.known.get(&oldest.id) == Some(&oldest.at) {
-                self.known.remove(&oldest.id);
-            }
+        self.order.entry(seen.group()).or_default().push_back(seen);
+        self.total += 1;
+        while self.total > self.limits.count.max(1) {
+            self.forget(seen.at);
         }
     }
-}
 
-/// The ids of these files that are still remembered, the oldest first.
-///
-/// # Errors
-/// `InvalidData` when one is damaged; otherwise as the disk says.
-fn gather(disk: &dyn Disk, folder: &Path, firsts: &[u64], limits: Remember) -> io::Result<Vec<Seen>> {
-    let mut all = Vec::new();
-    for first in firsts {
-        let Some(ids) = parse(&disk.read(&path(folder, *first), 0, usize::MAX)?) else {
-            let why = format!("{first}{SUFFIX}: the ids that it had are damaged");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-        };
-        all.extend(ids);
+    fn forget(&mut self, now: Timestamp) {
+        let Some(most) = self.order.values_mut().max_by_key(|group| group.len()) else { return };
+        let Some(oldest) = most.pop_front() else { return };
+        self.total -= 1;
+        // One that came again since is as young as when it came last.
+        if self.known.get(&oldest.id) != Some(&oldest.at) {
+            return;
+        }
+        self.known.remove(&oldest.id);
+        if now.saturating_since(oldest.at) > self.limits.time {
+            return;
+        }
+        self.early += 1;
+        if self.said_at.is_none_or(|at| now.saturating_since(at) >= SAID_EVERY) {
+            let (forgotten, count) = (self.early, self.limits.count);
+            tracing::warn!(
+                forgotten,
+                count,
+                "more events come than can be remembered for as long as they should be: one that comes again may be kept twice"
+            );
+            (self.early, self.said_at) = (0, Some(now));
+        }
     }
-    // What was put together stands behind what a crash has left of its parts, and holds them too.
-    all.sort_unstable_by_key(|seen| (seen.at, seen.id));
-    all.dedup();
-    let Some(newest) = all.last().copied() else { return Ok(all) };
-    let old = all.partition_point(|seen| newest.at.saturating_since(seen.at) > limits.time);
-    all.drain(..old.max(all.len().saturating_sub(limits.count)));
-    Ok(all)
+
+    /// All that are remembered, the oldest first.
+    fn all(&self) -> Vec<Seen> {
+        let mut all: Vec<Seen> = self.order.values().flatten().copied().collect();
+        all.sort_unstable_by_key(|seen| (seen.at, seen.id));
+        all
+    }
 }
 
-/// Reads these files.
+/// Reads these files. One that is damaged is laid aside, and said: what it knew may come twice, which is less than what
+/// would be lost if nothing were taken.
 ///
 /// # Errors
-/// As [`gather`].
+/// As the disk says.
 pub(super) fn load(
     disk: &dyn Disk,
     folder: &Path,
-    firsts: &[u64],
+    firsts: &mut Vec<u64>,
     limits: Remember,
 ) -> io::Result<Remembered> {
+    let mut all = Vec::new();
+    let mut damaged = Vec::new();
+    for first in firsts.iter().copied() {
+        let path = path(folder, first);
+        match parse(&disk.read(&path, 0, usize::MAX)?) {
+            Some(ids) => all.extend(ids),
+            None => {
+                let aside = path.with_extension("ids.damaged");
+                disk.rename(&path, &aside)?;
+                tracing::error!(file = %aside.display(), "ids of events that have come cannot be read any more: such an event may be kept twice");
+                damaged.push(first);
+            }
+        }
+    }
+    firsts.retain(|first| !damaged.contains(first));
+    // What was put together stands behind what a crash has left of its parts, and holds them too.
+    all.sort_unstable_by_key(|seen| (seen.at, seen.id));
+    all.dedup();
     let mut remembered = Remembered::new(limits);
-    gather(disk, folder, firsts, limits)?.into_iter().for_each(|seen| remembered.add(seen));
+    all.into_iter().for_each(|seen| remembered.add(seen));
     Ok(remembered)
 }
 
 /// Makes one of these files, which is what is still remembered of them.
 ///
 /// # Errors
-/// As [`gather`].
+/// As [`load`].
 pub(super) fn put_together(
     disk: &dyn Disk,
     folder: &Path,
     firsts: &mut Vec<u64>,
     limits: Remember,
 ) -> io::Result<()> {
+    let ids = load(disk, folder, firsts, limits)?.all();
     let Some(newest) = firsts.last().copied() else { return Ok(()) };
-    let ids = gather(disk, folder, firsts, limits)?;
     write(disk, folder, newest, &ids)?;
     while let [oldest, _, ..] = firsts.as_slice() {
         match disk.remove(&path(folder, *oldest)) {

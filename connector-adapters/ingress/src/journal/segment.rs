@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     disk::{Disk, DiskFile},
-    entry::{Entry, Frame, decode},
+    entry::{Entry, Frame, Place, decode},
 };
 
 /// Ends the names of segments.
@@ -18,7 +18,7 @@ const SUFFIX: &str = ".segment";
 /// Ends the names of files that are not whole yet.
 pub(super) const UNFINISHED: &str = ".tmp";
 /// What a segment begins with: what it is, and the version of its form.
-const MAGIC: &[u8; 8] = b"cjrnl\0\0\x01";
+const MAGIC: &[u8; 8] = b"cjrnl\0\0\x02";
 /// Bytes of a header: magic, the journal's id, the first position, a hash of them.
 pub(super) const HEADER: usize = 32;
 
@@ -73,7 +73,9 @@ pub(super) fn create(
     file.write_all(frames)?;
     file.sync()?;
     disk.rename(&unfinished, &path)?;
-    disk.sync_dir(folder)?;
+    // The name is there, whatever this says: not to go on with it would leave a gap behind what is written elsewhere. So
+    // this is never a full disk, which would be waited out.
+    disk.sync_dir(folder).map_err(io::Error::other)?;
     Ok(file)
 }
 
@@ -109,8 +111,8 @@ pub(super) struct Found {
 }
 
 /// Goes through a segment's frames, from the header to the first that is none.
-pub(super) fn scan(bytes: &Bytes, first: u64, see: impl FnMut(&Entry)) -> Found {
-    scan_from(bytes, first, HEADER, first, see)
+pub(super) fn scan(bytes: &Bytes, journal: u64, first: u64, see: impl FnMut(&Entry)) -> Found {
+    scan_from(bytes, first, HEADER, Place { journal, position: first }, see)
 }
 
 /// The same from this byte on, where the frame of this position is.
@@ -118,12 +120,12 @@ pub(super) fn scan_from(
     bytes: &Bytes,
     first: u64,
     mut at: usize,
-    position: u64,
+    place: Place,
     mut see: impl FnMut(&Entry),
 ) -> Found {
-    let mut segment = Segment { first, count: position - first, end: at as u64 };
+    let mut segment = Segment { first, count: place.position - first, end: at as u64 };
     loop {
-        at += match decode(bytes, at, segment.next()) {
+        at += match decode(bytes, at, Place { position: segment.next(), ..place }) {
             Frame::Whole(entry, length) => {
                 see(&entry);
                 length

@@ -10,9 +10,10 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    JournalError, Limits, damage,
+    JournalError, Limits,
+    damage::{self, Verdict},
     disk::{Disk, DiskFile},
-    entry::Entry,
+    entry::{Entry, Place},
     janitor::Janitor,
     remembered::{self, Remembered, Seen},
     segment::{self, HEADER, Segment, UNFINISHED},
@@ -79,8 +80,8 @@ impl Store {
         }
         names.sort_unstable();
         let firsts: Vec<u64> = names.iter().filter_map(|name| segment::first_of(name)).collect();
-        let ids: Vec<u64> = names.iter().filter_map(|name| remembered::first_of(name)).collect();
-        let mut remembered = remembered::load(&*disk, &folder, &ids, limits.remember)?;
+        let mut ids: Vec<u64> = names.iter().filter_map(|name| remembered::first_of(name)).collect();
+        let mut remembered = remembered::load(&*disk, &folder, &mut ids, limits.remember)?;
         let mut segments: Vec<Segment> = Vec::new();
         let mut id = None;
         for (index, first) in firsts.iter().copied().enumerate() {
@@ -92,19 +93,17 @@ impl Store {
             if segments.last().is_some_and(|before: &Segment| before.next() != first) {
                 return Err(damaged(first, "the segment before it is missing, or damaged"));
             }
-            let is_last = index + 1 == firsts.len();
-            if is_last {
-                bytes = without_damage(&*disk, &folder, first, bytes)?;
+            let next = firsts.get(index + 1).copied();
+            if segment::scan(&bytes, journal, first, |_| ()).torn > 0 {
+                bytes = without_damage(&*disk, &folder, journal, first, next, bytes)?;
             }
-            let found = segment::scan(&bytes, first, |entry| {
+            let found = segment::scan(&bytes, journal, first, |entry| {
                 if !entry.id.is_empty() {
-                    remembered.add(Seen::new(&entry.id, entry.received_at));
+                    remembered.add(Seen::new(&entry.id, entry.received_at, journal));
                 }
             });
-            if found.torn > 0 && !is_last {
-                return Err(damaged(first, "events of it are damaged"));
-            }
-            if found.torn > 0 {
+            let is_last = next.is_none();
+            if found.torn > 0 && is_last {
                 tracing::warn!(
                     folder = %folder.display(), segment = first, bytes = found.torn, kept = found.segment.count,
                     "the end of the journal was torn off by a crash, and is cut; nothing of it was acknowledged"
@@ -149,6 +148,7 @@ impl Store {
             folder: self.folder.clone(),
             remember: self.limits.remember,
             segments: self.segments(),
+            journal: self.id,
             ids: self.ids.clone(),
             _lock: Arc::clone(&self.lock),
         }
@@ -178,19 +178,23 @@ impl Store {
         if let Some(why) = &self.failed {
             return all(&JournalError::Failed(why.clone()));
         }
+        let free = self.disk.free(&self.folder).unwrap_or(u64::MAX);
+        if self.is_torn && free < self.active().end {
+            // It has to be written again for that.
+            return all(&JournalError::Full);
+        }
         if self.is_torn
             && let Err(error) = self.mend()
         {
             return all(&self.broke(&error));
         }
         let (mut frames, mut outcomes, mut fresh) = (Vec::new(), Vec::new(), Vec::new());
-        let free = self.disk.free(&self.folder).unwrap_or(u64::MAX);
         let mut in_batch = HashSet::new();
         let mut next = self.durable() + 1;
         let size = self.size();
         let mut room = self.limits.max_size.saturating_sub(size).min(room_on(free, size));
         for entry in entries {
-            let seen = Seen::new(&entry.id, entry.received_at);
+            let seen = Seen::new(&entry.id, entry.received_at, self.id);
             let length = entry.frame_len() as u64;
             let outcome = if !entry.fits() {
                 Err(JournalError::TooLarge)
@@ -200,7 +204,8 @@ impl Store {
                 Err(JournalError::Full)
             } else {
                 room -= length;
-                entry.encode(next, frames.is_empty(), &mut frames);
+                let place = Place { journal: self.id, position: next };
+                entry.encode(place, frames.is_empty(), &mut frames);
                 if !entry.id.is_empty() {
                     in_batch.insert(seen.id);
                     fresh.push(seen);
@@ -235,11 +240,31 @@ impl Store {
     pub(super) fn acknowledge(&mut self, position: u64) {
         self.acknowledged = self.acknowledged.max(position.min(self.durable()));
         let active = self.active();
+        // What a write that failed has left behind it must not stand in a segment that another one follows.
         if active.count > 0
             && active.next() <= self.acknowledged + 1
             && active.end >= self.limits.worth_freeing()
+            && (!self.is_torn || self.is_mended())
         {
             self.rotate();
+        }
+    }
+
+    /// Whether something that was acknowledged is still there, which was not given up when it should have been.
+    pub(super) fn is_behind(&self) -> bool {
+        let segments = self.segments.get();
+        let is_done = |segment: &Segment| segment.count > 0 && segment.next() <= self.acknowledged + 1;
+        segments.first().is_some_and(is_done)
+    }
+
+    /// Mends what a write that failed has left; false: it cannot be mended now.
+    fn is_mended(&mut self) -> bool {
+        match self.mend() {
+            Ok(()) => true,
+            Err(error) => {
+                self.broke(&error);
+                false
+            }
         }
     }
 
@@ -318,13 +343,21 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
-/// The last segment, without what damage has made of it: that is said, and kept beside it for a person.
-fn without_damage(disk: &dyn Disk, folder: &Path, first: u64, bytes: Bytes) -> io::Result<Bytes> {
-    let found = segment::scan(&bytes, first, |_| ());
-    if found.torn == 0 {
+/// A segment that cannot be read to its end, without what damage has made of it: that is said, and kept beside it for a
+/// person. One whose end was torn off is as it was.
+fn without_damage(
+    disk: &dyn Disk,
+    folder: &Path,
+    journal: u64,
+    first: u64,
+    next: Option<u64>,
+    bytes: Bytes,
+) -> io::Result<Bytes> {
+    let found = segment::scan(&bytes, journal, first, |_| ());
+    let verdict = damage::examine(&bytes, journal, found, next);
+    if matches!(verdict, Verdict::Torn) {
         return Ok(bytes);
     }
-    let Some(repaired) = damage::repair(&bytes, first, found) else { return Ok(bytes) };
     let aside = segment::path(folder, first).with_extension("segment.damaged");
     match disk.remove(&aside) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -334,12 +367,21 @@ fn without_damage(disk: &dyn Disk, folder: &Path, first: u64, bytes: Bytes) -> i
     file.write_all(&bytes)?;
     file.sync()?;
     disk.sync_dir(folder)?;
+    let (folder_shown, kept) = (folder.display(), aside.display());
+    let Verdict::Damaged(frames, lost) = verdict else {
+        tracing::error!(
+            folder = %folder_shown, segment = first, %kept,
+            "the end of the journal cannot be read, and perhaps was acknowledged: it is cut, and kept aside"
+        );
+        return Ok(bytes);
+    };
     tracing::error!(
-        folder = %folder.display(), segment = first, lost = repaired.lost, kept = %aside.display(),
+        folder = %folder_shown, segment = first, lost, %kept,
         "the journal was damaged: events that were acknowledged to their senders cannot be read; all others are kept"
     );
+    drop(segment::create(disk, folder, journal, first, &frames)?);
     let header = bytes.slice(..HEADER.min(bytes.len()));
-    Ok([&header[..], &repaired.frames].concat().into())
+    Ok([&header[..], &frames].concat().into())
 }
 
 fn damaged(segment: u64, what: &str) -> io::Error {

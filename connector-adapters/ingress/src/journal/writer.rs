@@ -1,7 +1,8 @@
 //! The one thread that writes: whoever waits when it comes round shares a sync.
 
-use std::{sync::mpsc as mpsc_std, thread};
+use std::{sync::mpsc as mpsc_std, thread, time::Duration};
 
+use connector_sdk::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
@@ -15,6 +16,9 @@ use super::{
 const BATCH: usize = 1024;
 /// Bytes that share a sync, about.
 const BATCH_BYTES: usize = 8 << 20;
+
+/// How often room is made for events that are refused.
+const RETRY: Duration = Duration::from_secs(2);
 
 /// What a journal is asked for.
 pub(super) enum Command {
@@ -52,7 +56,7 @@ pub(super) fn start(
     standing: watch::Sender<Standing>,
 ) -> std::io::Result<()> {
     let janitor = store.janitor().start()?;
-    let writer = Writer { store, commands, standing, janitor, is_taking: false };
+    let writer = Writer { store, commands, standing, janitor, retried_at: None, is_taking: false };
     thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run()).map(drop)
 }
 
@@ -64,6 +68,8 @@ struct Writer {
     commands: mpsc::Receiver<Command>,
     standing: watch::Sender<Standing>,
     janitor: mpsc_std::Sender<Job>,
+    /// When room was last made that should have been there.
+    retried_at: Option<Timestamp>,
     is_taking: bool,
 }
 
@@ -100,6 +106,9 @@ impl Writer {
             return;
         }
         let outcomes = self.store.append(entries);
+        if outcomes.contains(&Err(JournalError::Full)) {
+            self.make_room(entries.last().map_or(Timestamp::from_millis(0), |entry| entry.received_at));
+        }
         entries.clear();
         self.tell();
         for ((waiting, answer), outcome) in answers.drain(..).zip(outcomes) {
@@ -107,6 +116,17 @@ impl Writer {
             // Who does not wait any more hears of it when the sender tries again.
             let _ = answer.send(outcome);
         }
+    }
+
+    /// Tries again what an acknowledgement could not do: when nothing is taken any more, none may ever follow it.
+    fn make_room(&mut self, now: Timestamp) {
+        let was_just = self.retried_at.is_some_and(|at| now.saturating_since(at) < RETRY && at <= now);
+        if was_just || !self.store.is_behind() {
+            return;
+        }
+        self.retried_at = Some(now);
+        self.store.acknowledge(self.store.acknowledged());
+        let _ = self.janitor.send((self.store.acknowledged(), oneshot::channel().0));
     }
 
     fn obey(&mut self, command: Command) {

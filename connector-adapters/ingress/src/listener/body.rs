@@ -37,6 +37,8 @@ impl Default for BodyLimits {
     }
 }
 
+/// Bytes of each body that are not counted.
+const FREE: usize = 16 << 10;
 /// How long a body may be slower than the minimum.
 const GRACE: Duration = Duration::from_secs(5);
 /// Bytes of a refused body that are read all the same, so that its sender reads the answer instead of writing into a
@@ -53,20 +55,28 @@ impl BodyLimits {
     }
 }
 
-/// Bytes of bodies in memory, of all connections together. A clone is the same account.
+/// Bytes of bodies in memory, of all connections together, but for the first 16 KiB of each. A clone is the same account.
 #[derive(Debug, Clone)]
 pub struct Flight {
     used: Arc<AtomicUsize>,
     most: usize,
     /// Who can send somebody else away that holds bytes, and for whom.
     places: Option<(Arc<Places>, u64)>,
+    /// The account that this one is a part of.
+    whole: Option<Arc<Flight>>,
 }
 
 impl Flight {
     /// So many bytes at most.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { used: Arc::default(), most, places: None }
+        Self { used: Arc::default(), most, places: None, whole: None }
+    }
+
+    /// A part of this account, for those who may have so many of its bytes and no more.
+    #[must_use]
+    pub fn part(&self, most: usize) -> Self {
+        Self { whole: Some(Arc::new(self.clone())), ..Self::new(most) }
     }
 
     /// The same account for the connection in this place: for its byte too many the body has to go that takes longest, so
@@ -79,7 +89,7 @@ impl Flight {
         Held { flight: self.clone(), bytes: 0 }
     }
 
-    /// Bytes in memory now.
+    /// Bytes in memory now, beyond the first 16 KiB of each body.
     #[must_use]
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
@@ -94,19 +104,38 @@ pub struct Held {
 }
 
 impl Held {
-    /// Takes so many more; false: there are too many.
+    /// Takes so many more; false: there are too many. The first of a body are free, which no more than the connections
+    /// bounds: those who hold all the rest do not stop a small one.
     fn take(&mut self, bytes: usize) -> bool {
+        let before = self.bytes.max(FREE);
         self.bytes += bytes;
-        let Flight { used, most, places } = &self.flight;
-        let before = used.fetch_add(bytes, Ordering::Relaxed);
-        before.saturating_add(bytes) <= *most
-            || places.as_ref().is_some_and(|(places, place)| places.evict_reading(*place))
+        match self.bytes.saturating_sub(before) {
+            0 => true,
+            counted => self.flight.add(counted),
+        }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.flight.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.flight.give_back(self.bytes.saturating_sub(FREE));
+    }
+}
+
+impl Flight {
+    fn add(&self, bytes: usize) -> bool {
+        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
+        // In the whole account too, also where it is one too many: both are given back.
+        let is_whole = self.whole.as_ref().is_none_or(|whole| whole.add(bytes));
+        let has_room = is_whole && before.saturating_add(bytes) <= self.most;
+        has_room || self.places.as_ref().is_some_and(|(places, place)| places.evict_reading(*place))
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.give_back(bytes);
+        }
     }
 }
 

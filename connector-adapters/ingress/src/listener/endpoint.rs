@@ -99,7 +99,8 @@ impl Endpoint {
         self
     }
 
-    /// Takes no more than this, 429 otherwise. Several hold together.
+    /// Takes no more than this, 429 otherwise. Several hold together; the first one is asked first, and what it refuses uses
+    /// nothing of the others up.
     #[must_use]
     pub fn with_rate(mut self, rate: Rate) -> Self {
         self.rates.push(rate);
@@ -166,7 +167,7 @@ impl Receive for Endpoint {
             Ok(body) => body,
             Err(refused) => return refused,
         };
-        if let Some(Err(seconds)) = self.rates.iter().rev().map(Rate::take).find(Result::is_err) {
+        if let Some(Err(seconds)) = self.rates.iter().map(Rate::take).find(Result::is_err) {
             return Answer::too_many(seconds);
         }
         match (self.keep)(&head, &body, proof) {

@@ -2,9 +2,11 @@
 //!
 //! | a connection | is waiting for | and has to go |
 //! |---|---|---|
-//! | is idle, or sends a head | its sender | first, the longest waiting of them |
-//! | sends a body | its sender | when none of those is left |
+//! | is idle, or sends a head or a body | its sender | when it is the one that is waited for longest |
 //! | has sent its request | us | never |
+//!
+//! By nothing but how long: an honest sender takes milliseconds for a body and a moment for a handshake, so that neither
+//! those who say nothing nor those who say it slowly can crowd it out.
 
 use std::{
     collections::HashMap,
@@ -150,11 +152,12 @@ impl Places {
     /// False: there was nobody.
     pub(super) fn evict(&self) -> bool {
         let mut taken = self.taken();
-        let mut found: Vec<(u64, u64, u64)> = Vec::with_capacity(taken.slots.len());
+        // Since when, and then what: an idle one goes before one that sends a body since the same moment.
+        let mut found: Vec<(u64, u64)> = Vec::with_capacity(taken.slots.len());
         for (id, slot) in &taken.slots {
             let state = slot.state.load(Ordering::SeqCst);
             if state & PHASE < BUSY {
-                found.push((state & PHASE, state, *id));
+                found.push((state, *id));
             }
         }
         let count = (self.most / 64).max(1).min(found.len());
@@ -162,7 +165,7 @@ impl Places {
             found.select_nth_unstable(count);
         }
         let mut ended = 0_u64;
-        for (_, seen, id) in found.into_iter().take(count) {
+        for (seen, id) in found.into_iter().take(count) {
             if taken.slots.get(&id).is_some_and(|slot| slot.ends(seen)) {
                 taken.slots.remove(&id);
                 ended += 1;

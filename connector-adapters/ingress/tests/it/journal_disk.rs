@@ -205,6 +205,143 @@ async fn what_waits_for_the_disk_has_a_bound_in_memory() {
     assert!(bounded(journal.append(event(50))).await.is_ok(), "and then there is room again");
 }
 
+/// What others write looks like frames, and the event that holds it is torn by a crash: it is no event of anybody's.
+#[tokio::test]
+async fn frames_in_a_body_are_no_frames() {
+    // A journal that its writer knows, to learn from it what frames look like.
+    let known = TestDisk::default();
+    let journal = opened(&known).await;
+    for number in 1..=20 {
+        journal.append(event(number)).await.unwrap();
+    }
+    drop(journal);
+    let (_, frames) = segment(&known);
+    let disk = TestDisk::default();
+    let journal = opened(&disk).await;
+    journal.append(event(1)).await.unwrap();
+    journal.append(Entry { body: Bytes::from(frames[32..].to_vec()), ..event(2) }).await.unwrap();
+    drop(journal);
+    let (path, bytes) = segment(&disk);
+    disk.memory.put(&path, &bytes[..bytes.len() - 1]).unwrap();
+    let journal = opened(&disk).await;
+    journal.close().await.unwrap();
+    assert_eq!(kept_after(&journal, 0).await, ids([1]));
+    assert!(
+        !disk.memory.files().iter().any(|file| file.ends_with(".damaged")),
+        "it was torn, and that is all"
+    );
+}
+
+/// A batch that did not fit is still in the active segment when all before it is acknowledged, and then it crashes.
+#[tokio::test]
+async fn a_torn_write_an_acknowledgement_and_a_crash_leave_a_journal_that_opens() {
+    for crash_after in 0..12 {
+        let disk = TestDisk::default();
+        let limits = Limits { segment_size: 4 << 10, ..small() };
+        let journal = open_with(&disk, limits).await.unwrap();
+        journal.take().await.unwrap();
+        for number in 1..=20 {
+            journal.append(event(number)).await.unwrap();
+        }
+        let capacity = Some(disk.memory.used() + 50);
+        disk.memory.plan(Plan { capacity, write_at_most: Some(30), ..Plan::default() });
+        assert_eq!(bounded(journal.append(event(21))).await, Err(JournalError::Full));
+        let room = Some(disk.memory.used() + 40);
+        let crash = Some(crash_after);
+        disk.memory.plan(Plan { capacity: room, crash_after: crash, ..Plan::default() });
+        let _ = bounded(journal.acknowledge(20)).await;
+        drop(journal);
+        disk.memory.reboot(connector_testkit::disk::Crash::Kept);
+        let journal = opened(&disk).await;
+        assert!(bounded(journal.append(event(21))).await.is_ok());
+        assert_eq!(bounded(journal.append(event(7))).await, Ok(Appended::Known));
+        journal.close().await.unwrap();
+        assert_eq!(kept_after(&journal, 20).await, ids([21]));
+    }
+}
+
+/// An acknowledgement that failed is not the last one, though nothing more can come in that would cause another.
+#[tokio::test]
+async fn a_full_journal_gets_empty_also_when_the_first_try_fails() {
+    let disk = TestDisk::default();
+    let limits = Limits { max_size: 4 << 10, ..small() };
+    let journal = open_with(&disk, limits).await.unwrap();
+    journal.take().await.unwrap();
+    let mut taken = 0;
+    while let Ok(Appended::Kept(position)) = bounded(journal.append(event(taken + 1))).await {
+        taken = position;
+    }
+    disk.memory.plan(Plan { fail_at: Some((1, std::io::ErrorKind::StorageFull)), ..Plan::default() });
+    let _ = bounded(journal.acknowledge(taken)).await;
+    let mut last = Err(JournalError::Full);
+    for seconds in 1..200 {
+        let at = connector_sdk::Timestamp::from_millis(crate::support::T0 + seconds * 1_000);
+        last = bounded(journal.append(Entry { received_at: at, ..event(taken + 1) })).await;
+        if last.is_ok() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(last, Ok(Appended::Kept(_))), "{last:?}");
+}
+
+/// Ids are only memory: where they cannot be read, an event may come twice, and none is shut out.
+#[tokio::test]
+async fn ids_that_cannot_be_read_shut_nobody_out() {
+    let disk = TestDisk::default();
+    let journal = open(&disk).await;
+    for number in 1..=60 {
+        journal.append(event(number)).await.unwrap();
+    }
+    journal.acknowledge(40).await.unwrap();
+    drop(journal);
+    let path = disk.memory.files().into_iter().find(|file| file.ends_with(".ids")).unwrap();
+    let mut bytes = disk.memory.read(Path::new(&path), 0, usize::MAX).unwrap();
+    bytes[3] ^= 1;
+    disk.memory.put(&path, &bytes).unwrap();
+    let journal = open(&disk).await;
+    assert_eq!(journal.append(event(60)).await, Ok(Appended::Known));
+    assert!(matches!(journal.append(event(1)).await, Ok(Appended::Kept(_))));
+    assert!(disk.memory.files().iter().any(|file| file.ends_with(".ids.damaged")));
+}
+
+/// Who sends very much has its own ids forgotten, not those of others.
+#[tokio::test]
+async fn one_endpoint_does_not_push_out_the_ids_of_another() {
+    let disk = TestDisk::default();
+    let mut limits = large();
+    limits.remember.count = 100;
+    let entry = |endpoint: &str, number: u64| Entry { id: format!("{endpoint}\n{number}"), ..event(number) };
+    let journal = open_with(&disk, limits).await.unwrap();
+    journal.take().await.unwrap();
+    for number in 0..40 {
+        journal.append(entry("/honest", number)).await.unwrap();
+    }
+    for number in 0..500 {
+        journal.append(entry("/flood", number)).await.unwrap();
+    }
+    for life in 0..2 {
+        assert_eq!(journal.append(entry("/honest", 0)).await, Ok(Appended::Known), "life {life}");
+        assert_eq!(journal.append(entry("/flood", 499)).await, Ok(Appended::Known));
+    }
+    assert!(matches!(journal.append(entry("/flood", 0)).await, Ok(Appended::Kept(_))));
+}
+
+/// A clock that is wrong for a moment makes nothing be forgotten.
+#[tokio::test]
+async fn an_event_from_the_future_does_not_make_the_past_forgotten() {
+    let disk = TestDisk::default();
+    let future = connector_sdk::Timestamp::from_millis(crate::support::T0 + 400 * 86_400_000);
+    let journal = opened(&disk).await;
+    journal.append(event(1)).await.unwrap();
+    journal.append(Entry { received_at: future, ..event(2) }).await.unwrap();
+    assert_eq!(journal.append(event(1)).await, Ok(Appended::Known));
+    drop(journal);
+    let journal = opened(&disk).await;
+    assert_eq!(journal.append(event(1)).await, Ok(Appended::Known));
+    assert_eq!(journal.append(event(2)).await, Ok(Appended::Known));
+}
+
 /// Nothing of this changes what small segments are for.
 #[tokio::test]
 async fn segments_that_were_given_up_are_gone() {

@@ -60,6 +60,13 @@ impl DiskFile for TestFile {
     }
 }
 
+impl TestDisk {
+    /// Another disk with the same on it.
+    pub(crate) fn fork(&self) -> Self {
+        Self { memory: self.memory.fork(), ..Self::default() }
+    }
+}
+
 impl Disk for TestDisk {
     fn create_dirs(&self, dir: &Path) -> io::Result<()> {
         self.memory.create_dirs(dir)

@@ -114,7 +114,7 @@ pub struct RememberConfig {
     /// How long: longer than any sender sends again. At least `3d`, the default.
     #[serde(default = "default_remember")]
     pub time: Period,
-    /// How many at most: 1,000 to 100,000,000. One takes about 60 bytes of memory. Default 1,000,000.
+    /// How many at most: 1,000 to 100,000,000. One takes about 90 bytes of memory. Default 1,000,000.
     #[serde(default = "default_remembered")]
     #[schemars(range(min = 1_000, max = 100_000_000))]
     pub count: usize,
@@ -171,6 +171,8 @@ pub(super) struct Live {
     pub(super) path: String,
     pub(super) scheme: Arc<dyn Scheme>,
     pub(super) headers: Headers,
+    /// Two events with the same body are one.
+    pub(super) is_told_by_body: bool,
 }
 
 impl ReceiverConfig {
@@ -251,7 +253,8 @@ impl ReceiverConfig {
             })?;
             let scheme = endpoint.proof(scheme).map_err(|error| at(&field(""), &error))?;
             let headers = endpoint.kept().map_err(|why| wrong(&field("headers"), why))?;
-            live.push(Live { path: endpoint.path.clone(), scheme, headers });
+            let is_told_by_body = endpoint.is_told_by_body();
+            live.push(Live { path: endpoint.path.clone(), scheme, headers, is_told_by_body });
         }
         Ok((live, removed))
     }
@@ -264,6 +267,16 @@ impl EndpointConfig {
         config.hmac = self.hmac.clone();
         config.id_header = self.id_header.clone();
         config.verifier()
+    }
+
+    /// Whether there is neither an id nor a time in what its sender proves.
+    fn is_told_by_body(&self) -> bool {
+        let signs_time = self.hmac.as_ref().is_some_and(|hmac| hmac.timestamp_header.is_some());
+        let has_own = !matches!(
+            self.scheme,
+            Some(SchemeName::Hmac | SchemeName::Bearer | SchemeName::Basic | SchemeName::None)
+        );
+        !has_own && !signs_time && self.id_header.is_none()
     }
 
     fn kept(&self) -> Result<Headers, String> {

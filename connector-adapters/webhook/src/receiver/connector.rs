@@ -131,6 +131,13 @@ impl Connector for Receiver {
         // From here on a read waits for more: the listener says when there will be none.
         let taking = journal.take().await;
         taking.map_err(|error| Error::transient("listen", error.to_string()))?;
+        for live in self.settings.endpoints.iter().filter(|live| live.is_told_by_body) {
+            let endpoint = &live.path;
+            tracing::warn!(
+                endpoint,
+                "its sender says no id and signs no time: two events with the same body are one; see `id_header`"
+            );
+        }
         let live: BTreeSet<String> = self.settings.endpoints.iter().map(|live| live.path.clone()).collect();
         let Settings { journal: folder, removed, .. } = &self.settings;
         match Known::update(folder, live, removed, &journal, &**cx.clock()).await {

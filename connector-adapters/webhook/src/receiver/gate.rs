@@ -18,8 +18,9 @@ use http_body::Body;
 use http_body_util::Full;
 use tower::Service;
 
-/// Bytes of bodies in memory at once.
+/// Bytes of bodies in memory at once, of all connections and of one.
 const MAX_IN_FLIGHT: usize = 64 << 20;
+const MAX_OF_ONE: usize = MAX_IN_FLIGHT / 4;
 
 /// Where the connections of a host are called that have no address of their own: each at
 /// `/{tenant}/{connection}` and the paths of its endpoints, from when its run listens.
@@ -47,14 +48,23 @@ struct Inner {
     flight: Flight,
     clock: Arc<dyn Clock>,
     rates: Mutex<HashMap<TenantId, Rate>>,
+    /// By the prefix of a connection.
+    parts: Mutex<HashMap<String, Flight>>,
 }
 
 impl Gate {
-    /// A gate with nothing behind it. It keeps 64 MiB of bodies in memory at most.
+    /// A gate with nothing behind it. It keeps 64 MiB of bodies in memory at most, 16 MiB of one connection's,
+    /// beside the first 16 KiB of each.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let flight = Flight::new(MAX_IN_FLIGHT);
-        Self(Arc::new(Inner { endpoints: Endpoints::default(), flight, clock, rates: Mutex::default() }))
+        Self(Arc::new(Inner {
+            endpoints: Endpoints::default(),
+            flight,
+            clock,
+            rates: Mutex::default(),
+            parts: Mutex::default(),
+        }))
     }
 
     /// How many events of a tenant are taken, by all its connections together, from their next run on: so many a second
@@ -66,7 +76,9 @@ impl Gate {
 
     /// Knows nothing of a connection any more that will not run again: it is answered 404.
     pub fn forget(&self, tenant: &TenantId, connection: &ConnectionName) {
-        self.0.endpoints.forget(&format!("{}/", Self::prefix(tenant, connection)));
+        let prefix = Self::prefix(tenant, connection);
+        self.0.endpoints.forget(&format!("{prefix}/"));
+        self.0.parts.lock().unwrap_or_else(PoisonError::into_inner).remove(&prefix);
     }
 
     /// The rate of a tenant.
@@ -79,20 +91,32 @@ impl Gate {
         &self.0.endpoints
     }
 
-    /// Where the paths of a connection begin: `/acme/acme-crm`, percent-encoded where it must be.
+    /// Where the paths of a connection begin: `/acme/acme-crm`. Other than letters, digits, `-`, `.`, `_` and `~` is
+    /// percent-encoded, in upper case, and has to be sent so: paths are compared byte for byte.
     #[must_use]
     pub fn prefix(tenant: &TenantId, connection: &ConnectionName) -> String {
         format!("/{}/{}", segment(tenant.as_str()), segment(connection.as_str()))
+    }
+
+    /// The memory of the connection that this path belongs to, which is known here.
+    fn part(&self, path: &str) -> Flight {
+        let end = path.match_indices('/').nth(2).map_or(path.len(), |(at, _)| at);
+        let prefix = path.get(..end).unwrap_or(path);
+        let mut parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        match parts.get(prefix) {
+            Some(part) => part.clone(),
+            None => parts.entry(prefix.to_owned()).or_insert(self.0.flight.part(MAX_OF_ONE)).clone(),
+        }
     }
 
     async fn answer<B>(self, request: Request<B>) -> Response<Full<Bytes>>
     where
         B: Body,
     {
-        let Inner { endpoints, flight, clock, .. } = &*self.0;
+        let Inner { endpoints, clock, .. } = &*self.0;
         let (head, body) = request.into_parts();
         let answer = match endpoints.admits(&head) {
-            Ok(limits) => match read_body(pin!(body), &limits, flight, &**clock).await {
+            Ok(limits) => match read_body(pin!(body), &limits, &self.part(head.uri.path()), &**clock).await {
                 Ok((body, held)) => {
                     let answer = endpoints.receive(head, body).await;
                     drop(held);
@@ -108,6 +132,10 @@ impl Gate {
 
 /// One segment of a path.
 fn segment(text: &str) -> String {
+    if matches!(text, "." | "..") {
+        // Clients resolve it, unless it is written otherwise, and most do even then: no name for a tenant.
+        return text.replace('.', "%2E");
+    }
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
