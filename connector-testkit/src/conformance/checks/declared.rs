@@ -168,7 +168,11 @@ pub(crate) async fn c_09_modes_are_those_that_the_manifest_claims(begin: Begin, 
         !incremental || spec.cursor_field.is_some(),
         "a cursor field of what is read incrementally",
         || "none".to_owned(),
-    )
+    )?;
+    let listener = bench.connector.listen(&bench.cx).await;
+    let listens = listener.map_err(|error| Failure::new("whether it listens", told(&error)))?.is_some();
+    let claimed = bench.claims(Capability::Push);
+    ensure(listens == claimed, format!("a listener: {claimed}, as the manifest says"), || listens.to_string())
 }
 
 pub(crate) async fn c_10_an_unknown_action_is_refused_and_known_ones_have_schemas(

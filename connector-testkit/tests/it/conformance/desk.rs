@@ -19,7 +19,7 @@ use connector_sdk::{
     Authenticate, Catalog, Class, Connector, Context, Discover, Error, Identity, Result, Secret, StreamId,
     StreamSelection, StreamSpec,
     auth::{ClientCredentials, TokenEndpoint, TokenSource},
-    contract::{ActionOutcome, ActionRequest, ActionSpec, CostEstimate, Health, HealthStatus},
+    contract::{ActionOutcome, ActionRequest, ActionSpec, CostEstimate, Health, HealthStatus, Listener},
     http::{HttpClient, Request},
 };
 use schemars::JsonSchema;
@@ -239,6 +239,18 @@ impl Discover for Desk {
     }
 }
 
+/// Listens to nobody.
+#[derive(Debug)]
+struct Deaf;
+
+#[async_trait]
+impl Listener for Deaf {
+    async fn serve(self: Box<Self>, cx: Context) -> Result<()> {
+        cx.stop().cancelled().await;
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Connector for Desk {
     async fn health(&self, cx: &Context) -> Result<Health> {
@@ -249,6 +261,10 @@ impl Connector for Desk {
             Ok(identity) => Health { status: HealthStatus::Pass, message: identity.subject },
             Err(error) => Health { status: HealthStatus::Fail, message: error.to_string() },
         })
+    }
+
+    async fn listen(&self, _cx: &Context) -> Result<Option<Box<dyn Listener>>> {
+        Ok(self.has(Flaw::IsCalledUnclaimed).then(|| Box::new(Deaf) as _))
     }
 
     async fn estimate_cost(&self, cx: &Context, _stream: &StreamSelection) -> Result<CostEstimate> {

@@ -61,6 +61,8 @@ doubles! {
     one_that_names_a_key_that_the_schema_lacks NamesAKeyThatTheSchemaLacks: "C-07" with "C-16" "C-44",
     one_that_ignores_the_names_it_is_asked_for IgnoresTheNamesItIsAskedFor: "C-08",
     one_that_claims_incremental_and_is_not ClaimsIncrementalAndIsNot: "C-09" with "C-22" "C-26" "C-28" "C-44",
+    one_that_claims_to_be_called_and_is_not ClaimsToBeCalledAndIsNot: "C-09",
+    one_that_is_called_unclaimed IsCalledUnclaimed: "C-09",
     one_that_takes_unknown_actions_for_done TakesUnknownActionsForDone: "C-10",
     one_that_does_not_ask_who_it_is DoesNotAskWhoItIs: "C-11" with "C-12" "C-13",
     one_that_takes_a_refusal_for_transient TakesARefusalForTransient: "C-12",

@@ -53,7 +53,7 @@ async fn case_80_messages_that_are_alike_or_have_no_id_are_as_many_as_there_are(
     }
     let mut reader = Reader::of(&dovecot, USER);
     let records = reader.run("messages").await.unwrap();
-    let keys: std::collections::BTreeSet<(String, u32)> = records
+    let keys: std::collections::BTreeSet<(String, u64)> = records
         .iter()
         .map(|record| (record.record["mailbox"].as_str().unwrap().to_owned(), record.uid()))
         .collect();

@@ -14,6 +14,8 @@ pub(in super::super) enum Flaw {
     NamesAKeyThatTheSchemaLacks,
     IgnoresTheNamesItIsAskedFor,
     ClaimsIncrementalAndIsNot,
+    ClaimsToBeCalledAndIsNot,
+    IsCalledUnclaimed,
     TakesUnknownActionsForDone,
     DoesNotAskWhoItIs,
     TakesARefusalForTransient,

@@ -48,6 +48,7 @@ pub(in super::super) fn factory(kind: Kind, flaw: Option<Flaw>) -> Arc<dyn Facto
     let mut claims = kind.claims();
     match flaw {
         Some(Flaw::DeletesWhatIsAlive) => claims.retain(|claim| *claim != Capability::Deletes),
+        Some(Flaw::ClaimsToBeCalledAndIsNot) => claims.push(Capability::Push),
         Some(Flaw::InventsACost) => claims.retain(|claim| *claim != Capability::CostEstimate),
         _ => {}
     }
