@@ -7,7 +7,8 @@
 //! - A header that comes twice, or that is not written in the one way that it is written, is malformed: 400. What is
 //!   missing, wrong, old or from the future is not proved: 401.
 //! - The time that was signed is judged by the clock before the signature.
-//! - Each secret is tried with each signature, whatever came of the others, in constant time; 16 of either at most.
+//! - Each secret is tried with each signature, whatever came of the others, in constant time; 16 of either at most, and
+//!   four where a signature takes the work of an asymmetric one.
 
 mod asymmetric;
 mod authorization;
@@ -60,6 +61,9 @@ pub struct Proof {
     /// What the sender tells the event apart by, the same each time that it sends it; none: it says nothing of the kind.
     /// 1 to 255 visible characters of ASCII.
     pub id: Option<String>,
+    /// Whether who has read a request could not send it again under another id: the id is part of what was signed. True as
+    /// well where nothing at all is signed, and the id is as good as all the rest.
+    pub id_is_signed: bool,
     /// When it was sent, where the sender has signed that.
     pub sent_at: Option<Timestamp>,
     /// The sender asks whether this is a receiver at all: answer this, and keep nothing.

@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
 use connector_sdk::{Error, Result};
 
+use super::config::MOST_ASYMMETRIC;
+
 /// A key that others sign for.
 #[derive(Debug, Clone)]
 pub(super) struct PublicKey(UnparsedPublicKey<[u8; 32]>);
@@ -20,9 +22,15 @@ impl PublicKey {
 
 /// The keys that a sender may sign with.
 #[derive(Debug, Clone, Default)]
-pub(super) struct PublicKeys(pub(super) Vec<PublicKey>);
+pub(super) struct PublicKeys(Vec<PublicKey>);
 
 impl PublicKeys {
+    /// These, if they are not too many.
+    pub(super) fn new(keys: Vec<PublicKey>) -> Result<Self> {
+        few(keys.len())?;
+        Ok(Self(keys))
+    }
+
     /// Whether one of the signatures is one of the keys' for these parts, one after the other. Each is tried.
     pub(super) fn have_signed(&self, parts: &[&[u8]], signatures: &[[u8; 64]]) -> bool {
         if self.0.is_empty() || signatures.is_empty() {
@@ -36,6 +44,17 @@ impl PublicKeys {
             }
         }
         signed
+    }
+}
+
+/// Fails where keys are more than are good at once.
+pub(super) fn few(keys: usize) -> Result<()> {
+    match keys > MOST_ASYMMETRIC {
+        true => Err(Error::config(
+            "connect",
+            format!("there are {keys} asymmetric ones; at most {MOST_ASYMMETRIC}"),
+        )),
+        false => Ok(()),
     }
 }
 

@@ -80,7 +80,7 @@ fn prove(known: &Known, said: &[u8], headers: &HeaderMap, id: Option<&HeaderName
         return Err(Refused::unauthorized("the authorization is wrong"));
     }
     let id = id.map(|name| head::id(headers, name)).transpose()?.flatten();
-    Ok(Proof { id, ..Proof::default() })
+    Ok(Proof { id, id_is_signed: true, ..Proof::default() })
 }
 
 impl Scheme for Bearer {

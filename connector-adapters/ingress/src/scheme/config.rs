@@ -21,6 +21,10 @@ use super::{
 /// with at most eleven (its documentation, "Rotating secrets": ten old ones).
 pub(super) const MOST: usize = 16;
 
+/// Asymmetric keys at once, and asymmetric signatures in one header: each of either is tried with each of the others, and
+/// each time the whole body is read.
+pub(super) const MOST_ASYMMETRIC: usize = 4;
+
 /// How far apart clocks may be at most: a request that is sent again within it has to be known yet, and ids are remembered
 /// for three days or more.
 const MOST_TOLERANCE: Duration = Duration::from_secs(86_400);

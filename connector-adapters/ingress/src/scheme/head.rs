@@ -43,6 +43,11 @@ pub(super) fn id(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String
     }
 }
 
+/// The id of the event in a header that has to be there: without it a request that was sent once would be another event.
+pub(super) fn only_id(headers: &HeaderMap, name: &HeaderName) -> Result<String, Refused> {
+    id(headers, name)?.ok_or(Refused::unauthorized("the id of the event is missing"))
+}
+
 /// A whole number of units since 1970, in the one way that it is written: digits, and no zero before them.
 fn whole(text: &str) -> Option<i64> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());

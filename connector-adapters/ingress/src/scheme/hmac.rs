@@ -161,19 +161,11 @@ impl Scheme for Hmac {
 
     fn verify(&self, headers: &HeaderMap, body: &Bytes, now: Timestamp) -> Result<Proof, Refused> {
         let tag = self.tag(head::only(headers, &self.header)?)?;
-        let id = match &self.id {
-            Some(name) => head::id(headers, name)?,
-            None => None,
-        };
-        let signed_id = match id.as_deref() {
-            Some(id) if !self.signed.is_clear(id) => {
-                return Err(Refused::malformed("the id of the event is none"));
-            }
-            None if self.signed.signs_id() => {
-                return Err(Refused::unauthorized("the id of the event is missing"));
-            }
-            id => id.unwrap_or_default(),
-        };
+        let id = self.id.as_ref().map(|name| head::only_id(headers, name)).transpose()?;
+        let signed_id = id.as_deref().unwrap_or_default();
+        if !self.signed.is_clear(signed_id) {
+            return Err(Refused::malformed("the id of the event is none"));
+        }
         let (mut sent, mut sent_at) = ("", None);
         if let Some((name, format)) = &self.timestamp {
             sent = head::only(headers, name)?;
@@ -182,7 +174,7 @@ impl Scheme for Hmac {
             sent_at = Some(at);
         }
         self.keys.check(&self.signed.parts(sent, signed_id, body), &[tag])?;
-        Ok(Proof { id, sent_at, answer: None })
+        Ok(Proof { id, id_is_signed: self.signed.signs_id(), sent_at, answer: None })
     }
 }
 

@@ -28,7 +28,7 @@ impl Scheme for Open {
 
     fn verify(&self, headers: &HeaderMap, _: &Bytes, _: Timestamp) -> Result<Proof, Refused> {
         let id = self.id.as_ref().map(|name| head::id(headers, name)).transpose()?.flatten();
-        Ok(Proof { id, ..Proof::default() })
+        Ok(Proof { id, id_is_signed: true, ..Proof::default() })
     }
 }
 

@@ -71,14 +71,14 @@ impl Scheme for Slack {
         self.keys.check(&[b"v0:", sent.as_bytes(), b":", body], &[tag])?;
         // Commands and interactions are forms, and have no id.
         let Ok(wrapper) = serde_json::from_slice::<Wrapper<'_>>(body) else {
-            return Ok(Proof { sent_at: Some(at), ..Proof::default() });
+            return Ok(Proof { id_is_signed: true, sent_at: Some(at), ..Proof::default() });
         };
         let mut answer = None;
         if field::text(wrapper.kind).as_deref() == Some("url_verification") {
             let challenge = field::text(wrapper.challenge);
             answer = Some(challenge.ok_or(Refused::malformed("there is no challenge"))?.into());
         }
-        Ok(Proof { id: field::id(wrapper.event_id), sent_at: Some(at), answer })
+        Ok(Proof { id: field::id(wrapper.event_id), id_is_signed: true, sent_at: Some(at), answer })
     }
 }
 

@@ -78,7 +78,7 @@ impl Standard {
             }
         }
         let symmetric = Keys::raw(symmetric.iter().map(|bytes| bytes.expose().as_slice()));
-        Ok(Self { family, symmetric, public: PublicKeys(public), tolerance })
+        Ok(Self { family, symmetric, public: PublicKeys::new(public)?, tolerance })
     }
 
     /// Svix says one of two names for each; whose first header is there is who speaks.
@@ -115,7 +115,9 @@ impl Scheme for Standard {
         let symmetric = self.symmetric.have_signed(&parts, &tags.v1);
         let asymmetric = self.public.have_signed(&parts, &tags.v1a);
         match symmetric | asymmetric {
-            true => Ok(Proof { id: Some(id.to_owned()), sent_at: Some(at), answer: None }),
+            true => {
+                Ok(Proof { id: Some(id.to_owned()), id_is_signed: true, sent_at: Some(at), answer: None })
+            }
             false => Err(Refused::unauthorized("the signature is wrong")),
         }
     }

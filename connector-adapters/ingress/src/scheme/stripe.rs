@@ -86,7 +86,8 @@ impl Scheme for Stripe {
         head::is_near(at, now, self.tolerance)?;
         self.keys.check(&[sent.as_bytes(), b".", body], &tags)?;
         let event = serde_json::from_slice::<Event<'_>>(body).ok();
-        Ok(Proof { id: event.and_then(|event| field::id(event.id)), sent_at: Some(at), answer: None })
+        let id = event.and_then(|event| field::id(event.id));
+        Ok(Proof { id, id_is_signed: true, sent_at: Some(at), answer: None })
     }
 }
 

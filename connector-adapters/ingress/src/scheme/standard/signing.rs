@@ -6,7 +6,7 @@ use connector_sdk::{Error, Result, Secret, Timestamp};
 use super::{Family, Names, STANDARD, SVIX, is_signable};
 use crate::scheme::{
     Signature, Signer,
-    asymmetric::PrivateKey,
+    asymmetric::{PrivateKey, few},
     encoding::base64,
     keys::Keys,
     secret::{WebhookSecret, read},
@@ -35,6 +35,7 @@ impl StandardSigner {
                 }
             }
         }
+        few(private.len())?;
         let symmetric = Keys::raw(symmetric.iter().map(|bytes| bytes.expose().as_slice()));
         let names = match family {
             Family::Standard => &STANDARD,

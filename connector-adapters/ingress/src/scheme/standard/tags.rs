@@ -1,6 +1,10 @@
 //! The header with the signatures.
 
-use crate::scheme::{Refused, config::MOST, encoding};
+use crate::scheme::{
+    Refused,
+    config::{MOST, MOST_ASYMMETRIC},
+    encoding,
+};
 
 /// The signatures of the versions that are known here.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,6 +24,9 @@ impl Tags {
                 return Err(Refused::malformed("there are too many signatures"));
             }
             match entry.split_once(',').ok_or_else(malformed)? {
+                ("v1a", _) if tags.v1a.len() == MOST_ASYMMETRIC => {
+                    return Err(Refused::malformed("there are too many signatures"));
+                }
                 ("v1", tag) => tags.v1.push(encoding::unbase64(tag).ok_or_else(malformed)?),
                 ("v1a", tag) => tags.v1a.push(encoding::unbase64(tag).ok_or_else(malformed)?),
                 ("", _) | (_, "") => return Err(malformed()),

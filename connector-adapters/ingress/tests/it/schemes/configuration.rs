@@ -71,6 +71,14 @@ fn a_secret_that_is_none_or_that_anybody_could_guess_is_refused() {
         let seed = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=";
         assert_eq!(fields(with(seed)), (Some("secrets".to_owned()), None));
     }
+    // Five seeds: each would be tried with each signature, or signed with.
+    let many = |prefix: &str, key: &str| {
+        let keys: Vec<String> = (0..5).map(|_| format!("{prefix}{key}")).collect();
+        json!({ "scheme": "svix", "secrets": keys })
+    };
+    let seed = "6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbc=";
+    assert_eq!(fields(many("whsk_", seed)).1.as_deref(), Some("secrets"));
+    assert_eq!(fields(many("", PUBLIC)).0.as_deref(), Some("secrets"));
     for bad in ["no-colon", "name:", "name:pass\u{7}word"] {
         refused(json!({ "scheme": "basic", "secrets": [bad] }), "secrets");
     }
@@ -97,6 +105,23 @@ fn what_does_not_fit_the_scheme_is_refused() {
     refused(base(json!({ "scheme": "bearer", "id_header": "no header" })), "id_header");
     refused(base(json!({ "scheme": "bearer", "id_header": "Content-Length" })), "id_header");
     assert_eq!(fields(base(json!({ "scheme": "slack", "tolerance": "1d" }))), (None, None));
+}
+
+#[test]
+fn case_83_a_tolerance_that_is_no_length_of_time_is_none() {
+    for bad in [
+        json!("NaN"),
+        json!(""),
+        json!("five minutes"),
+        json!("-5m"),
+        json!(300),
+        json!(300.0),
+        json!("1e9s"),
+    ] {
+        let settings = json!({ "scheme": "slack", "secrets": ["s"], "tolerance": bad });
+        assert!(serde_json::from_value::<SchemeConfig>(settings).is_err(), "{bad}");
+    }
+    refused(json!({ "scheme": "slack", "secrets": ["s"], "tolerance": "9999999d" }), "tolerance");
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Vector {
             "standard-webhooks" => {
                 &[("webhook-id", &id), ("webhook-timestamp", &sent), ("webhook-signature", &self.signature)]
             }
-            "github" => &[("x-hub-signature-256", &self.signature)],
+            "github" => &[("x-hub-signature-256", &self.signature), ("x-github-delivery", "id")],
             "slack" => &[("x-slack-request-timestamp", &sent), ("x-slack-signature", &self.signature)],
             "stripe" => &[("stripe-signature", &self.signature)],
             other => panic!("the vector of {other} is not looked at"),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use connector_sdk::SystemClock;
 use connector_testkit::webhook::{Event, FakeSender, Fate, Kind};
+use http::HeaderValue;
 use serde_json::{Value, json};
 
 use super::{World, bounded, until};
@@ -37,8 +38,7 @@ async fn what_each_vendor_delivers_stands_once_under_the_vendors_own_id() {
         }
         // Of a stranger nothing stands.
         if kind != Kind::None {
-            let stranger =
-                FakeSender::new(kind, "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", SystemClock::shared());
+            let stranger = FakeSender::new(kind, other(kind), SystemClock::shared());
             let answer = bounded(stranger.attempt(&url, &stranger.event(json!({})), 0)).await.unwrap();
             assert_eq!(answer.status, 401, "{kind:?}");
         }
@@ -56,6 +56,56 @@ async fn what_each_vendor_delivers_stands_once_under_the_vendors_own_id() {
     let canary = ["b34r3r", "v1,", "sha256=", "v0="];
     for standing in world.bronze() {
         assert!(!canary.iter().any(|secret| standing.record.contains(secret)), "{}", standing.record);
+    }
+}
+
+/// A secret of somebody else's.
+fn other(kind: Kind) -> &'static str {
+    if kind == Kind::Basic { "hook:another" } else { "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD" }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_84_a_signature_beyond_ascii_is_malformed_and_no_fault_of_ours() {
+    let world = World::new();
+    let mut running = world.run(&config());
+    let base = running.url("").await;
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::None) {
+        let sender = FakeSender::new(kind, kind.secret(), SystemClock::shared());
+        let event = sender.event(json!({}));
+        for odd in [&b"\xff"[..], "é".as_bytes(), "\u{2028}".as_bytes()] {
+            let mut request = world.http.post(format!("{base}/{}", kind.name())).body(event.body.clone());
+            for (name, value) in sender.headers(&event) {
+                let proves = name.to_lowercase().ends_with("signature")
+                    || ["Authorization", "X-Hub-Signature-256", "X-Shopify-Hmac-SHA256"].contains(&name);
+                let value = [value.as_bytes(), if proves { odd } else { b"" }].concat();
+                request = request.header(name, HeaderValue::from_bytes(&value).unwrap());
+            }
+            assert_eq!(bounded(request.send()).await.unwrap().status().as_u16(), 400, "{kind:?} {odd:?}");
+        }
+    }
+    running.stop().await;
+    assert_eq!(world.bronze().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn case_89_a_secret_that_was_changed_is_taken_at_once_and_the_old_one_no_more() {
+    let world = World::new();
+    let with = |secrets: &[&str]| {
+        let mut endpoint = Kind::Github.settings(secrets);
+        endpoint["path"] = "/in".into();
+        json!({ "listen": "127.0.0.1:0", "journal": { "path": "journal" }, "endpoints": [endpoint] })
+    };
+    let senders = ["old", "new"].map(|secret| FakeSender::new(Kind::Github, secret, SystemClock::shared()));
+    for (takes, statuses) in
+        [(&["old"][..], [200, 401]), (&["new", "old"], [200, 200]), (&["new"], [401, 200])]
+    {
+        let mut running = world.run(&with(takes));
+        let url = running.url("/in").await;
+        for (sender, status) in senders.iter().zip(statuses) {
+            let event = sender.event(json!({ "takes": takes }));
+            assert_eq!(bounded(sender.attempt(&url, &event, 0)).await.unwrap().status, status, "{takes:?}");
+        }
+        running.stop().await;
     }
 }
 
