@@ -173,8 +173,8 @@ fn judge(what: &str, endpoint: &Endpoint, known: &Known, told: &[Value]) {
     }
 }
 
-/// Lives a life on a disk that does this, and then settles; answers how often something was sent again.
-async fn survive(what: String, plan: Plan, crash: Option<Crash>) -> usize {
+/// Lives a life on a disk that does this, and then settles.
+async fn survive(what: String, plan: Plan, crash: Option<Crash>) {
     let (endpoint, world, memory) = fresh().await;
     let mut known = Known::default();
     memory.plan(plan);
@@ -189,23 +189,20 @@ async fn survive(what: String, plan: Plan, crash: Option<Crash>) -> usize {
     }
     settle(&endpoint, &world).await;
     judge(&what, &endpoint, &known, &world.deliveries().await);
-    let ids: BTreeSet<String> = endpoint.ids().into_iter().collect();
-    endpoint.count() - ids.len()
 }
 
 /// Many lives side by side: most of each is waiting.
 async fn survive_all(lives: impl IntoIterator<Item = (String, Plan, Option<Crash>)>) {
-    let (mut repeats, mut tasks) = (0, tokio::task::JoinSet::new());
+    let mut tasks = tokio::task::JoinSet::new();
     for (what, plan, crash) in lives {
         if tasks.len() >= 12 {
-            repeats += tasks.join_next().await.unwrap().unwrap();
+            tasks.join_next().await.unwrap().unwrap();
         }
         tasks.spawn(survive(what, plan, crash));
     }
     while let Some(done) = tasks.join_next().await {
-        repeats += done.unwrap();
+        done.unwrap();
     }
-    assert!(repeats > 0, "no life was ended between an answer and its note");
 }
 
 /// How many operations a life on a disk that works has.
