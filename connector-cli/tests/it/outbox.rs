@@ -69,7 +69,7 @@ fn serve(mut socket: TcpStream, log: &Mutex<Vec<(String, String)>>) {
                 let mut log = log.lock().unwrap();
                 let is_first = !log.iter().any(|(known, _)| *known == id);
                 log.push((id, body.to_owned()));
-                let status = if is_first && log.len() % 3 == 0 { "500 No" } else { "200 OK" };
+                let status = if is_first && log.len().is_multiple_of(3) { "500 No" } else { "200 OK" };
                 drop(log);
                 let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
                 let _ = socket.write_all(answer.as_bytes());
@@ -113,7 +113,8 @@ fn start(template: &Path) -> Child {
 
 /// One message, by a process of its own.
 fn send(template: &Path, number: usize) -> Child {
-    let input = json!({ "id": format!("msg-{number}"), "payload": { "number": number, "text": "é🦌".repeat(20) } });
+    let input =
+        json!({ "id": format!("msg-{number}"), "payload": { "number": number, "text": "é🦌".repeat(20) } });
     Command::new(env!("CARGO_BIN_EXE_connector"))
         .args(["act", "send", "--json", "--input", &input.to_string(), "-c"])
         .arg(template)
@@ -130,7 +131,8 @@ fn accepted(output: &Output) -> bool {
         return false;
     }
     assert_eq!(output.status.code(), Some(0), "{said}");
-    let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no document: {said}"));
+    let document: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no document: {said}"));
     assert_eq!(document["status"], "accepted", "{document}");
     true
 }
@@ -147,9 +149,11 @@ async fn terminate(mut child: Child) -> Value {
 /// Delivers what is left, and ends.
 async fn settle(template: &Path, folder: &Path) -> Value {
     let mut running = start(template);
-    let empty = || ["new", "queue"].iter().all(|name| {
-        std::fs::read_dir(folder.join("outbox").join(name)).is_ok_and(|mut files| files.next().is_none())
-    });
+    let empty = || {
+        ["new", "queue"].iter().all(|name| {
+            std::fs::read_dir(folder.join("outbox").join(name)).is_ok_and(|mut files| files.next().is_none())
+        })
+    };
     // It has looked at the folder before it is empty for good.
     assert!(until(&mut running, empty).await);
     terminate(running).await

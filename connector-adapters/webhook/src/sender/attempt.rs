@@ -9,6 +9,7 @@ use connector_sdk::{
 };
 use http::header;
 use tower::{Layer as _, Service as _, ServiceExt as _};
+use url::Url;
 
 use super::{
     config::Settings,
@@ -106,6 +107,7 @@ impl Endpoint {
                 .without_redirects()
                 // One byte more tells whether there is more.
                 .glance(settings.max_response.saturating_add(1), since.saturating_add(settings.timeout));
+        hidden.extend(secrets_of(&settings.url));
         let signature = settings.signer.sign(&head.id, cx.clock().now(), &message.body)?;
         let own = settings.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
         // What is signed comes last: nothing of the configuration may stand in its place.
@@ -120,6 +122,13 @@ impl Endpoint {
         }
         Ok(request)
     }
+}
+
+/// What of a URL may be a secret: it as a whole, the values of its query, and what in its path is no word.
+fn secrets_of(url: &Url) -> Vec<String> {
+    let values = url.query_pairs().map(|(_, value)| value.into_owned());
+    let segments = url.path_segments().into_iter().flatten().filter(|segment| segment.len() >= 16);
+    std::iter::once(url.to_string()).chain(values).chain(segments.map(str::to_owned)).collect()
 }
 
 fn class(verdict: Verdict) -> Class {

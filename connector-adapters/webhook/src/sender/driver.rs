@@ -111,6 +111,8 @@ impl Driver {
         };
         tracing::info!(waiting = waiting.len(), "delivering");
         waiting.into_iter().for_each(|waiting| course.enqueue(waiting));
+        // What the last run has said may be so no more.
+        course.say_held().await?;
         let ended = course.go().await;
         // Nothing waits for room any more.
         course.delivery.closing.cancel();
@@ -228,10 +230,15 @@ impl Course {
                     "there are too many dead letters: nothing is sent until some are replayed or discarded"
                 );
             }
-            let (store, is_held) = (self.delivery.outbox.store.clone(), self.is_held);
-            off("deliver", move || store.set_held(is_held)).await?;
+            self.say_held().await?;
         }
         Ok(())
+    }
+
+    /// Tells other processes.
+    async fn say_held(&self) -> Result<()> {
+        let (store, is_held) = (self.delivery.outbox.store.clone(), self.is_held);
+        off("deliver", move || store.set_held(is_held)).await
     }
 
     /// Takes away what has to go, and out of the books what has gone; another time where others are at the folder.

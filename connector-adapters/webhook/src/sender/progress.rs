@@ -67,6 +67,11 @@ impl Answer {
     pub(super) fn hiding(mut self, hidden: &[String]) -> Self {
         // A short one says little, and stands in many a text by chance.
         for secret in hidden.iter().filter(|secret| secret.len() >= 6) {
+            let bytes =
+                self.body_base64.as_ref().and_then(|base64| STANDARD.decode(base64).ok()).unwrap_or_default();
+            if bytes.windows(secret.len()).any(|window| window == secret.as_bytes()) {
+                (self.body_base64, self.cut) = (None, true);
+            }
             for text in [&mut self.body, &mut self.content_type, &mut self.retry_after].into_iter().flatten()
             {
                 *text = text.replace(secret.as_str(), "[secret]");
@@ -162,6 +167,8 @@ mod tests {
         let hidden = ["Bearer", "canary-1"].map(str::to_owned);
         let kept = answer(b"authorization: Bearer canary-1", 100).hiding(&hidden);
         assert!(!format!("{kept:?}").contains("canary"), "{kept:?}");
+        assert_eq!(answer(b"\xff canary-1", 100).hiding(&hidden).body_base64, None);
+        assert!(answer(b"\xff canary-2", 100).hiding(&hidden).body_base64.is_some());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use connector_sdk::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::super::message::Message;
-use super::store::{DAMAGED, DEAD, NEW, QUEUE, Store, json, present};
+use super::store::{DAMAGED, DEAD, NEW, QUEUE, Store, is_full, json, present};
 
 const LEDGER: &str = "ledger";
 
@@ -69,6 +69,18 @@ impl Store {
         self.draft("", LEDGER, &json(ledger)?, false)
     }
 
+    /// The same on a disk that may be full, which must not keep its outbox from being emptied: without books all is counted
+    /// again.
+    pub(super) fn set_or_forget(&self, ledger: &Ledger) -> io::Result<()> {
+        match self.set_ledger(ledger) {
+            Err(error) if is_full(&error) => {
+                self.forget_ledger();
+                Ok(())
+            }
+            set => set,
+        }
+    }
+
     pub(super) fn forget_ledger(&self) {
         if let Err(error) = self.remove("", LEDGER) {
             tracing::warn!(%error, "the books of the outbox are behind until it is opened anew");
@@ -79,7 +91,7 @@ impl Store {
     pub(in crate::sender) fn settle_books(&self, gone: Ledger) -> io::Result<()> {
         let mut ledger = self.ledger()?;
         ledger.take(gone);
-        self.set_ledger(&ledger)
+        self.set_or_forget(&ledger)
     }
 
     /// How many messages wait.

@@ -14,7 +14,7 @@ use super::super::{
 };
 use super::{
     Ledger,
-    store::{DEAD, ENDED, FOLDERS, NEW, QUEUE, Store, TOLD, TRIES, UNFINISHED, is_full},
+    store::{DEAD, ENDED, FOLDERS, NEW, QUEUE, Store, TOLD, TRIES, UNFINISHED},
 };
 
 /// Messages that are taken at once: what is due has to be begun in between.
@@ -109,11 +109,7 @@ impl Store {
             ledger.order = ledger.order.max(waiting.order);
         }
         dead.values().for_each(|(_, bytes)| ledger.add(*bytes));
-        match self.set_ledger(&ledger) {
-            // Without any, all is counted again: a full disk must not keep its outbox from being emptied.
-            Err(error) if is_full(&error) => self.forget_ledger(),
-            set => set?,
-        }
+        self.set_or_forget(&ledger)?;
         let delivered = ends
             .into_iter()
             .filter(|(name, (fate, ..))| *fate == Fate::Delivered && !untold.contains_key(name));

@@ -209,7 +209,14 @@ impl Store {
     /// # Errors
     /// As the file system says.
     pub(in crate::sender) fn set_held(&self, is_held: bool) -> io::Result<()> {
-        if is_held { self.draft("", HELD, &[], false) } else { self.remove("", HELD) }
+        if !is_held {
+            return self.remove("", HELD);
+        }
+        match self.draft("", HELD, &[], false) {
+            // It is held all the same; only nobody else can see it.
+            Err(error) if is_full(&error) => Ok(()),
+            said => said,
+        }
     }
 
     /// Whether there are too many dead letters, as who delivers has said last.

@@ -183,3 +183,16 @@ async fn no_more_are_under_way_than_may_be() {
     running.stop().await.unwrap();
     assert_eq!((endpoint.count(), endpoint.most_at_once()), (30, 3));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_closes_connections_without_a_word_is_not_taken_for_one_that_fails() {
+    let (endpoint, world) = World::start().await;
+    let world = world.with("ordered", json!(true));
+    endpoint.always(Reply::Raw(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()));
+    let process = world.sender();
+    process.accepted((0..60).map(|number| format!("m{number}"))).await;
+    let running = process.run().await;
+    running.drained().await;
+    running.stop().await.unwrap();
+    assert_eq!((endpoint.count(), endpoint.connections()), (60, 60));
+}

@@ -226,7 +226,7 @@ async fn what_an_endpoint_echoes_of_our_secrets_is_kept_nowhere() {
         .with("secrets", json!(["canary-token-1234"]))
         .with("headers", json!({ "X-Key": "canary-key-5678" }))
         .with("schedule", json!(["0s", "100ms"]));
-    let echo = "Authorization: Bearer canary-token-1234, X-Key: canary-key-5678";
+    let echo = "POST /hooks?token=canary-9f Authorization: Bearer canary-token-1234, X-Key: canary-key-5678";
     endpoint.always(Reply::Status(200, "", echo.to_owned()));
     endpoint.then([Reply::Status(500, "", echo.to_owned())]);
     world.send("m").await;
