@@ -123,7 +123,7 @@ fn walk(spec: &ScanSpec, page: &[u8], out: &mut Scan) -> Result<(), ScanError> {
         return Err(ScanError { kind: ScanErrorKind::TooLarge, offset: u32::MAX as usize });
     }
     let mut walk = walk::Walk::new(spec, page, out);
-    match (walk.page(), std::str::from_utf8(page)) {
+    match (walk.page(), simdutf8::compat::from_utf8(page)) {
         (Ok(()), Ok(_)) => walk.records_found(),
         (Err(fault), Ok(_)) => Err(*fault),
         // A character cut in two by the end of the page: the walk has missed its closing quote as well.

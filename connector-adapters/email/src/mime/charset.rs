@@ -48,7 +48,7 @@ pub(super) fn decode<'a>(label: Option<&[u8]>, bytes: &'a [u8]) -> (Cow<'a, str>
 
 /// Text of bytes that nothing is said about: UTF-8 if they are, else windows-1252, which has a character for every byte.
 pub(super) fn guess(bytes: &[u8], fidelity: Fidelity) -> (Cow<'_, str>, Fidelity) {
-    match std::str::from_utf8(bytes) {
+    match simdutf8::basic::from_utf8(bytes) {
         Ok(text) if fidelity == Fidelity::Guessed => (Cow::Borrowed(text), Fidelity::Exact),
         Ok(text) => (Cow::Borrowed(text), if text.is_ascii() { Fidelity::Exact } else { fidelity }),
         Err(_) => (WINDOWS_1252.decode_without_bom_handling(bytes).0, fidelity),
@@ -58,7 +58,7 @@ pub(super) fn guess(bytes: &[u8], fidelity: Fidelity) -> (Cow<'_, str>, Fidelity
 fn utf_8(bytes: &[u8]) -> (Cow<'_, str>, Fidelity) {
     // A byte order mark says nothing in UTF-8, and would stand in front of the text.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match std::str::from_utf8(bytes) {
+    match simdutf8::basic::from_utf8(bytes) {
         Ok(text) => (Cow::Borrowed(text), Fidelity::Exact),
         Err(_) => (Cow::Owned(String::from_utf8_lossy(bytes).into_owned()), Fidelity::Replaced),
     }
