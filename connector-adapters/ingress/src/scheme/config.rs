@@ -80,7 +80,8 @@ pub struct SchemeConfig {
     pub tolerance: Option<Period>,
     /// How `scheme: hmac` signs.
     pub hmac: Option<HmacConfig>,
-    /// The header that holds the id of an event, for `hmac`, `bearer`, `basic` and `none`; the others have one of their own.
+    /// The header that holds the id of an event, for `hmac`, which refuses what comes without it, and `bearer`, `basic` and
+    /// `none`; the others have one of their own.
     pub id_header: Option<String>,
 }
 
