@@ -43,7 +43,10 @@ async fn a_redirect_within_the_origin_is_the_answer_where_none_is_to_be_followed
             let request = if is_followed { request } else { request.without_redirects() };
             let response = send(&context(), request).await.unwrap();
             let follows = is_followed && status >= 303;
-            assert_eq!((response.status == 200, server.requests().len()), (follows, 1 + usize::from(follows)));
+            assert_eq!(
+                (response.status == 200, server.requests().len()),
+                (follows, 1 + usize::from(follows))
+            );
         }
     }
 }
@@ -55,7 +58,10 @@ async fn of_a_body_that_is_glanced_at_no_more_is_read_than_asked_for_and_no_end_
         (ok("hello"), "hello"),
         (ok("hello world, and so on"), "hello worl"),
         (ok(""), ""),
-        (Reply::Stall(format!("{head}content-length: 100000000000\r\n\r\n{}", "x".repeat(5000)).into()), "xxxxxxxxxx"),
+        (
+            Reply::Stall(format!("{head}content-length: 100000000000\r\n\r\n{}", "x".repeat(5000)).into()),
+            "xxxxxxxxxx",
+        ),
         (Reply::Close(format!("{head}content-length: 50\r\n\r\nhalf").into()), "half"),
         (Reply::Close(format!("{head}transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\nZZ").into()), "half"),
         (Reply::Close(format!("{head}content-encoding: br\r\ncontent-length: 2\r\n\r\n??").into()), "??"),
@@ -72,7 +78,8 @@ async fn a_body_that_is_glanced_at_is_left_when_its_time_is_over() {
     let clock = ManualClock::new(Log::default());
     let cx = Context::builder("acme", "hooks").network(Network::loopback()).clock(clock.clone()).build();
     let (feed, fed) = mpsc::unbounded_channel();
-    let server = Server::start([Reply::Fed(b"HTTP/1.1 202 OK\r\ncontent-length: 99\r\n\r\nab".to_vec(), fed)]).await;
+    let server =
+        Server::start([Reply::Fed(b"HTTP/1.1 202 OK\r\ncontent-length: 99\r\n\r\nab".to_vec(), fed)]).await;
     let request = post(&server).glance(50, clock.monotonic() + 5 * SECOND);
     let sent = tokio::spawn(async move { send(&cx, request).await });
     server.arrival().await;
