@@ -9,6 +9,9 @@ use serde_json::json;
 
 use super::{SECRET, World, github, hub, mac, until};
 
+/// A path, headers and a body, and the status that they are answered with.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8], u16);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_mistake_has_its_status_and_nothing_of_it_is_kept() {
     let world = World::new();
@@ -29,20 +32,22 @@ async fn each_mistake_has_its_status_and_nothing_of_it_is_kept() {
     let good = hub(SECRET, b"{}");
     let long = vec![b'x'; 1001];
     let old = format!("t=1,v1={}", mac("whsec_test", b"1.{}"));
-    let cases: &[(&str, &[(&str, &str)], &[u8], u16)] = &[
-        ("/in", &[("X-Hub-Signature-256", &good)], b"{}", 200),
-        ("/in", &[], b"{}", 401),
-        ("/in", &[("X-Hub-Signature-256", &good)], b"{ }", 401),
-        ("/in", &[("X-Hub-Signature-256", &hub("another", b"{}"))], b"{}", 401),
-        ("/in", &[("X-Hub-Signature-256", "sha256=zz")], b"{}", 400),
-        ("/in", &[("X-Hub-Signature-256", &good), ("X-Hub-Signature-256", &good)], b"{}", 400),
-        ("/in", &[("X-Hub-Signature-256", &good), ("Content-Encoding", "gzip")], b"{}", 415),
-        ("/in", &[("X-Hub-Signature-256", &hub(SECRET, &long))], &long, 413),
-        ("/in/", &[("X-Hub-Signature-256", &good)], b"{}", 404),
-        ("/IN", &[("X-Hub-Signature-256", &good)], b"{}", 404),
-        ("/%69n", &[("X-Hub-Signature-256", &good)], b"{}", 404),
+    const ID: (&str, &str) = ("X-GitHub-Delivery", "1");
+    let cases: &[Case<'_>] = &[
+        ("/in", &[ID, ("X-Hub-Signature-256", &good)], b"{}", 200),
+        ("/in", &[ID], b"{}", 401),
+        ("/in", &[("X-Hub-Signature-256", &good)], b"{}", 401),
+        ("/in", &[ID, ("X-Hub-Signature-256", &good)], b"{ }", 401),
+        ("/in", &[ID, ("X-Hub-Signature-256", &hub("another", b"{}"))], b"{}", 401),
+        ("/in", &[ID, ("X-Hub-Signature-256", "sha256=zz")], b"{}", 400),
+        ("/in", &[ID, ("X-Hub-Signature-256", &good), ("X-Hub-Signature-256", &good)], b"{}", 400),
+        ("/in", &[ID, ("X-Hub-Signature-256", &good), ("Content-Encoding", "gzip")], b"{}", 415),
+        ("/in", &[ID, ("X-Hub-Signature-256", &hub(SECRET, &long))], &long, 413),
+        ("/in/", &[ID, ("X-Hub-Signature-256", &good)], b"{}", 404),
+        ("/IN", &[ID, ("X-Hub-Signature-256", &good)], b"{}", 404),
+        ("/%69n", &[ID, ("X-Hub-Signature-256", &good)], b"{}", 404),
         ("/", &[], b"{}", 404),
-        ("/old", &[("X-Hub-Signature-256", &good)], b"{}", 410),
+        ("/old", &[ID, ("X-Hub-Signature-256", &good)], b"{}", 410),
         ("/standard", &[], b"{}", 401),
         ("/stripe", &[("Stripe-Signature", &old)], b"{}", 401),
         ("/mac", &[("X-Mac", "00")], b"{}", 400),

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 
 use connector_host::report::RunStatus;
+use connector_sdk::Clock as _;
+use connector_testkit::memory::Faults;
 use serde_json::{Value, json};
 
 use super::{SECRET, World, github, hub, mac, until};
@@ -168,4 +170,59 @@ async fn a_journal_that_was_moved_away_is_begun_anew() {
         std::fs::rename(&journal, world.folder.path().join(format!("old {life}"))).unwrap();
     }
     assert_eq!(world.ids(), all);
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
+/// Somebody restores an older copy of the journal, and the first run after that ends before Bronze has anything of it: in
+/// the next one the old state must not mean positions that were given to other events since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_journal_that_was_restored_loses_nothing_of_what_came_since_though_a_run_fails() {
+    let world = World::new();
+    let (journal, old) = (world.folder.path().join("journal"), world.folder.path().join("old"));
+    let push = async |names: &[&str]| {
+        let mut running = world.run(&github(json!({})));
+        let url = running.url("/in").await;
+        for name in names {
+            assert_eq!(world.push(&url, name, b"{}").await, 200);
+        }
+        running
+    };
+    push(&["a1", "a2", "a3", "a4"]).await.stop().await;
+    copy(&journal, &old);
+    push(&["lost1", "lost2"]).await.stop().await;
+    std::fs::remove_dir_all(&journal).unwrap();
+    copy(&old, &journal);
+    let running = push(&[]).await;
+    // What it found is written down before anything comes.
+    connector_sdk::SystemClock::new().sleep(std::time::Duration::from_millis(500)).await;
+    world.sink.set_faults(Faults { fail_commit_after: Some(0), ..Faults::default() });
+    let mut running = running;
+    let url = running.url("/in").await;
+    let mut taken = Vec::new();
+    for number in 0..5 {
+        let id = format!("new{number}");
+        let headers = [("X-GitHub-Delivery", id.clone()), ("X-Hub-Signature-256", hub(SECRET, b"{}"))];
+        let request = headers
+            .into_iter()
+            .fold(world.http.post(&url).body("{}"), |request, (name, value)| request.header(name, value));
+        if request.send().await.is_ok_and(|answer| answer.status().is_success()) {
+            taken.push(id);
+        }
+    }
+    assert!(!taken.is_empty());
+    assert_eq!(running.end().await.status, RunStatus::Failed);
+    world.sink.set_faults(Faults::default());
+    let mut running = push(&["last"]).await;
+    let _ = running.url("/in").await;
+    running.stop().await;
+    taken.push("last".to_owned());
+    let ids = world.ids();
+    assert_eq!(ids[6..], taken, "{ids:?}");
 }
