@@ -9,5 +9,6 @@ mod guarded;
 mod host;
 mod order;
 mod schedule;
+mod schemes;
 mod secure;
 mod support;
