@@ -231,7 +231,8 @@ impl Outbox {
     /// # Errors
     /// As [`locked`](Self::locked).
     pub(super) async fn repair(&self) -> Result<Found> {
-        self.locked("open outbox", Store::repair).await
+        let now = self.clock.now();
+        self.locked("open outbox", move |store| store.repair(now)).await
     }
 
     /// Gives up a dead letter. False: there is none.

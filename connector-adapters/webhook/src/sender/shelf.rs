@@ -141,9 +141,7 @@ impl Overdue {
             store.forget(name, *at)?;
         }
         for (at, name) in &self.bury {
-            // One whose end is not known was found so: when it died is none of the times there are.
-            let died_at = Some(*at).filter(|at| *at != Timestamp::from_millis(0));
-            if let Some(bytes) = store.bury(name, died_at)? {
+            if let Some(bytes) = store.bury(name, Some(*at))? {
                 gone.add(bytes);
             }
         }

@@ -48,11 +48,11 @@ pub(in crate::sender) struct Found {
 }
 
 impl Store {
-    /// Repairs and counts. Under the lock, and while nobody delivers.
+    /// Repairs and counts, now. Under the lock, and while nobody delivers.
     ///
     /// # Errors
     /// As the file system says.
-    pub(in crate::sender) fn repair(&self) -> io::Result<Found> {
+    pub(in crate::sender) fn repair(&self, now: Timestamp) -> io::Result<Found> {
         for folder in FOLDERS {
             for name in self.disk.list(&self.root.join(folder))? {
                 if name.ends_with(UNFINISHED) {
@@ -91,7 +91,8 @@ impl Store {
                 Some((Fate::Dead, at, bytes, _)) => drop(dead.insert(name, (*at, *bytes))),
                 None => {
                     let bytes = self.read_or_put_aside(DEAD, &name)?.map_or(0, |bytes| bytes.len() as u64);
-                    dead.insert(name, (Timestamp::from_millis(0), bytes));
+                    // When it died is not known: its time runs from now on.
+                    dead.insert(name, (now, bytes));
                 }
             }
         }

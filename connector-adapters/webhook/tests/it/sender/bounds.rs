@@ -140,6 +140,31 @@ async fn a_dead_letter_taken_back_again_and_again_is_tried_each_time() {
     assert_eq!(rounds, (0..rounds.len() as u64).collect::<Vec<_>>());
 }
 
+/// As a crash leaves it in the middle of taking it back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_whose_end_was_forgotten_is_a_dead_letter_still() {
+    let (endpoint, world) = World::start().await;
+    endpoint.then([Reply::status(404)]);
+    world.send("a").await;
+    let running = world.run().await;
+    running.drained().await;
+    running.stop().await.unwrap();
+    for file in files(&world.outbox().join("told")) {
+        std::fs::remove_file(file).unwrap();
+    }
+    for _ in 0..2 {
+        let running = world.run().await;
+        running.drained().await;
+        assert_eq!(world.standing().await["dead"], 1);
+        running.stop().await.unwrap();
+    }
+    let running = world.run().await;
+    running.process.act("replay", json!({ "id": "a" })).await.unwrap();
+    running.drained().await;
+    running.stop().await.unwrap();
+    assert_eq!(world.deliveries().await.last().unwrap()["status"], "delivered");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_is_damaged_or_taken_away_stops_no_other() {
     let (endpoint, world) = World::start().await;
