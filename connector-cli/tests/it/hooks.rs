@@ -132,17 +132,17 @@ async fn d_02_killed_fifty_times_under_load_each_event_that_was_answered_stands_
     let template = template(folder.path());
     let mut random: u64 = 0x2545_F491_4F6C_DD1D;
     let (mut answered, mut unsure) = (BTreeSet::new(), BTreeSet::new());
-    let next = Arc::new(AtomicUsize::new(0));
+    let (next, taken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     for kill in 0..50 {
         let mut serving = start(&template);
         let url = serving.url();
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        let pause = Duration::from_millis(5 + random % 120);
+        let wanted = taken.load(Ordering::SeqCst) + usize::try_from(random % 30).unwrap();
         let senders: Vec<_> = (0..6)
             .map(|sender| {
-                let (url, next) = (url.clone(), Arc::clone(&next));
+                let (url, next, taken) = (url.clone(), Arc::clone(&next), Arc::clone(&taken));
                 tokio::spawn(async move {
                     let http = reqwest::Client::new();
                     let mut sent = Vec::new();
@@ -150,6 +150,7 @@ async fn d_02_killed_fifty_times_under_load_each_event_that_was_answered_stands_
                         let id = format!("event-{}", next.fetch_add(1, Ordering::SeqCst));
                         let status = send(&http, &url, &id, TOKEN).await;
                         sent.push((id, status));
+                        taken.fetch_add(usize::from(status == Some(200)), Ordering::SeqCst);
                         if status.is_none() {
                             return sent;
                         }
@@ -160,7 +161,9 @@ async fn d_02_killed_fifty_times_under_load_each_event_that_was_answered_stands_
                 })
             })
             .collect();
-        SystemClock::new().sleep(pause).await;
+        // However slow the machine is, so many are answered; and then somewhere in the middle of what comes next.
+        assert!(until(&mut serving.child, || taken.load(Ordering::SeqCst) >= wanted).await, "kill {kill}");
+        SystemClock::new().sleep(Duration::from_micros(random % 20_000)).await;
         serving.child.kill().unwrap();
         assert_eq!(serving.child.wait().unwrap().signal(), Some(9), "kill {kill}");
         for sender in senders {
