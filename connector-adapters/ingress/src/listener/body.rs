@@ -139,7 +139,7 @@ impl Flight {
     }
 }
 
-/// Reads a whole body. It counts as in memory until [`Held`] is dropped, which is when it was answered.
+/// Reads a whole body. It counts as in memory until what comes with it is dropped, which is when it was answered.
 ///
 /// # Errors
 /// What to answer instead: 400 when it breaks off, 408 when it is too slow, 413 when it is too large, 503 when there are
