@@ -31,9 +31,13 @@ pub(super) fn read(
     Box::pin(async_stream::try_stream! {
         let known = request.state.as_ref().map(place).transpose()?;
         let journal = journal.await?;
-        let mut at = known.map_or(0, |known| journal.position(&known));
+        let mut at = known.as_ref().map_or(0, |known| journal.position(known));
         let mut reader = journal.read_after(at);
         let state = |at| State::encode(VERSION, &journal.bookmark(at));
+        if known.is_some_and(|known| known.read_to() != at) {
+            // In the journal's next life the old place would mean something else.
+            yield Message::State(state(at)?.promptly());
+        }
         while let Some(kept) = reader.next(request.batch_records, BATCH_BYTES).await? {
             let Some(last) = kept.last() else { continue };
             at = last.position;
